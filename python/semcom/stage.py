@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stage: one pure function of a link, run directly or inside a packet block with the same result.
+
+A stage is a frozen dataclass whose fields are its parameters; `run` takes one numpy array for each input
+port and the packet's meta, and returns one array for each output port and the new meta. It keeps no state,
+so one object may serve any number of messages in any order. Randomness comes only from `Stage.random`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .message import Meta
+
+Arrays = tuple[NDArray[Any], ...]
+
+
+@dataclass(frozen=True)
+class Port:
+    """Name and item type of a stage's input or output; `dtype` is uint8, float32 or complex64."""
+
+    name: str
+    dtype: type
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Base of all stages. Subclasses set `inputs` and `outputs` (or override them as properties)."""
+
+    inputs: ClassVar[tuple[Port, ...]] = ()
+    outputs: ClassVar[tuple[Port, ...]] = ()
+
+    def prepare(self) -> None:
+        """Load what is slow (models, tables) before the first packet; must be safe to call twice."""
+
+    def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
+        """Process one whole packet. Must not change `arrays` or `meta` in place."""
+        raise TypeError(f"{type(self).__name__} does not define run()")
+
+    def random(self, seed: int, meta: Meta) -> np.random.Generator:
+        """The generator of this stage for this message: seeded by link seed, stage class and message id."""
+        stage = zlib.crc32(type(self).__name__.encode())
+        return np.random.default_rng([seed, stage, int(meta.get("id", 0))])

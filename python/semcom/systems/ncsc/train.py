@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training of the `small` NCSC network on a folder of photographs. Called by `semcom train ncsc`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from .network import QUALITIES, Small
+
+# one lambda a quality node, for R + lambda * 255^2 * MSE (R in bit/pixel)
+LAMBDAS = [0.0006 * (0.012 / 0.0006) ** (q / (QUALITIES - 1)) for q in range(QUALITIES)]
+VALIDATION = 12  # pictures at the end of the last set that are kept out of training
+STRUCTURE_FACTOR = 1300.0  # lambda of 1 - MS-SSIM per lambda of MSE: equal rates in the public tables
+
+
+def load_photographs(folders: list[Path]) -> list[np.ndarray]:
+    """All training photographs, uint8 [H, W, 3]; test splits are refused, not skipped over silently."""
+    pictures = []
+    for folder in folders:
+        manifest = folder / "MANIFEST.tsv"
+        if manifest.exists():
+            with manifest.open(newline="") as file:
+                rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+            names = [folder / row["file"] for row in rows if row.get("split", "train") in ("train", "val")]
+        else:
+            names = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+        for name in names:
+            with Image.open(name) as picture:
+                pictures.append(np.asarray(picture.convert("RGB")))
+    if not pictures:
+        raise ValueError(f"no training photographs below {', '.join(map(str, folders))}")
+    return pictures
+
+
+class Crops:
+    """Random square crops, scaled, mirrored and transposed. Large photographs and small ones take turns."""
+
+    def __init__(self, pictures: list[np.ndarray], seed: int) -> None:
+        self.large = [p for p in pictures if min(p.shape[:2]) >= 192]
+        self.small = [p for p in pictures if 128 <= min(p.shape[:2]) < 192]
+        if not self.large and not self.small:
+            raise ValueError("training photographs must have sides of at least 128 pixels")
+        self.random = random.Random(seed)
+
+    def batch(self) -> Tensor:
+        """One batch, float32 [B, 3, S, S] in [0, 1], about 290,000 pixels."""
+        large = self.large and (not self.small or self.random.random() < 0.75)
+        pictures, side, count = (self.large, 192, 8) if large else (self.small, 128, 16)
+        return torch.stack([self.crop(self.random.choice(pictures), side) for _ in range(count)])
+
+    def crop(self, picture: np.ndarray, side: int) -> Tensor:
+        height, width = picture.shape[:2]
+        largest = min(height, width)
+        source = side
+        if largest > side and self.random.random() < 0.6:  # shrinking also removes JPEG traces
+            source = self.random.randint(side, min(largest, int(side * 1.6)))
+        top = self.random.randint(0, height - source)
+        left = self.random.randint(0, width - source)
+        x = torch.from_numpy(picture[top : top + source, left : left + source].copy()).permute(2, 0, 1).float() / 255
+        if source != side:
+            x = F.interpolate(x[None], (side, side), mode="bilinear", antialias=True)[0].clamp(0, 1)
+        if self.random.random() < 0.5:
+            x = x.flip(2)
+        if self.random.random() < 0.3:
+            x = x.transpose(1, 2)
+        if self.random.random() < 0.1:
+            x = x[torch.randperm(3)]
+        return x
+
+
+def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Multi-scale SSIM of [B, 3, S, S]; as many of the five scales as fit, weights renormalised."""
+    weights = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333]
+    weights = weights[: max(1, min(5, int(math.log2(x.shape[-1] / 11)) + 1))]
+    taps = torch.exp(-((torch.arange(11, device=x.device) - 5.0) ** 2) / (2 * 1.5**2))
+    taps = taps / taps.sum()
+
+    def blur(t: Tensor) -> Tensor:
+        channels = t.shape[1]
+        t = F.conv2d(t, taps.view(1, 1, 1, 11).repeat(channels, 1, 1, 1), groups=channels)
+        return F.conv2d(t, taps.view(1, 1, 11, 1).repeat(channels, 1, 1, 1), groups=channels)
+
+    value = torch.ones(x.shape[0], 3, device=x.device)
+    for level, weight in enumerate(weights):
+        mx, my = blur(x), blur(y)
+        vx, vy, cov = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+        contrast = (2 * cov + 0.03**2) / (vx + vy + 0.03**2)
+        last = level == len(weights) - 1
+        if last:
+            contrast = contrast * (2 * mx * my + 0.01**2) / (mx * mx + my * my + 0.01**2)
+        value = value * contrast.mean((2, 3)).clamp_min(1e-4) ** (weight / sum(weights))
+        if not last:
+            x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+    return value.mean(1)
+
+
+@torch.no_grad()
+def validate(model: Small, pictures: list[np.ndarray]) -> list[dict[str, float]]:
+    """Mean bit/pixel (entropy), PSNR and MS-SSIM of the model at four qualities."""
+    model.eval()
+    rows = []
+    for quality in (0.0, 1.5, 3.0, 6.0):
+        bpp, psnr, similarity = [], [], []
+        for picture in pictures:
+            h, w = (s // 64 * 64 for s in picture.shape[:2])
+            x = torch.from_numpy(picture[:h, :w].copy()).permute(2, 0, 1)[None].float() / 255
+            x = x.to(next(model.parameters()).device)
+            out, bits_y, bits_z = model(x, torch.tensor([quality], device=x.device))
+            out = out.clamp(0, 1).mul(255).round() / 255
+            bpp.append(float(bits_y + bits_z) / (h * w))
+            psnr.append(-10 * math.log10(float(F.mse_loss(out, x)) + 1e-12))
+            similarity.append(float(ms_ssim(out, x)))
+        rows.append(
+            {
+                "quality": quality,
+                "bits_per_pixel": round(float(np.mean(bpp)), 4),
+                "psnr_db": round(float(np.mean(psnr)), 2),
+                "ms_ssim": round(float(np.mean(similarity)), 4),
+            }
+        )
+    model.train()
+    return rows
+
+
+def train(
+    data: list[Path],
+    output: Path,
+    *,
+    time_budget_s: float = 3600.0,
+    loss: str = "mse",
+    learning_rate: float = 6e-4,
+    threads: int = 0,
+    resume: bool = False,
+    start: Path | None = None,
+    exact_from: float = 0.75,
+    device: str = "cpu",
+    seed: int = 1,
+) -> None:
+    """Train until `time_budget_s` of wall time is used up, sessions before a `resume` counted in.
+
+    `output` receives `checkpoint.pt` (resumable), `weights.pt` (averaged, float16) and `log.jsonl`. From the
+    share `exact_from` of the budget on, the entropy networks train in exact arithmetic. SIGTERM and Ctrl-C
+    save a checkpoint first. `start` takes weights of another run as the beginning of this one.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    if threads:
+        torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    pictures = load_photographs(data)
+    validation, pictures = pictures[-VALIDATION:], pictures[:-VALIDATION]
+    model = Small().to(device)
+    if device == "cpu":
+        model = model.to(memory_format=torch.channels_last)
+    if start:
+        model.load_state_dict({k: v.float() for k, v in torch.load(start, weights_only=True).items()})
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    step, elapsed = 0, 0.0
+    checkpoint = output / "checkpoint.pt"
+    if resume and checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
+    crops = Crops(pictures, seed + step)
+    chooser = random.Random(seed + 7919 * (step + 1))
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+    def save() -> None:
+        state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
+        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed})
+        write_aside(output / "weights.pt", {k: v.half() for k, v in average.items()})
+
+    def log(**row: object) -> None:
+        with (output / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
+    begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
+    running: dict[str, float] = {}
+    model.train()
+    while not stopping and elapsed < time_budget_s:
+        share = elapsed / time_budget_s
+        if not model.exact and share >= exact_from:
+            model.set_exact(True)
+        rate = learning_rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        x = crops.batch().to(device)
+        if device == "cpu":
+            x = x.contiguous(memory_format=torch.channels_last)
+        # low rates are what links use most: half of the time the lower three nodes
+        q = chooser.uniform(0, 3) if chooser.random() < 0.5 else chooser.uniform(0, QUALITIES - 1)
+        quality = torch.full((len(x),), q, device=device)
+        factor = LAMBDAS[0] * (LAMBDAS[-1] / LAMBDAS[0]) ** (q / (QUALITIES - 1))
+        with torch.autocast(device, dtype=torch.bfloat16):
+            out, bits_y, bits_z = model(x, quality)
+        bpp = (bits_y + bits_z).mean() / (x.shape[2] * x.shape[3])
+        error = F.mse_loss(out, x)
+        if loss == "mse":
+            objective = bpp + factor * 255**2 * error
+        else:
+            objective = bpp + factor * STRUCTURE_FACTOR * (1 - ms_ssim(out, x).mean()) + 0.02 * factor * 255**2 * error
+        optimiser.zero_grad(set_to_none=True)
+        objective.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if torch.isfinite(norm):
+            optimiser.step()
+        step += 1
+        keep = min(0.9995, 1 - 1 / (step / 10 + 1))
+        with torch.no_grad():
+            for key, value in model.state_dict().items():
+                average[key].lerp_(value, 1 - keep)
+        running["bpp"] = 0.98 * running.get("bpp", float(bpp)) + 0.02 * float(bpp)
+        running["psnr"] = 0.98 * running.get("psnr", 10.0) - 0.02 * 10 * math.log10(float(error))
+        now = time.time()
+        elapsed = now - begun
+        if step % 100 == 0:
+            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} bpp {running['bpp']:.3f} psnr {running['psnr']:.2f}", flush=True)
+        if now - last_save > 90:
+            save()
+            last_save = now
+        if now - last_check > 480:
+            kept = {k: v.clone() for k, v in model.state_dict().items()}
+            model.load_state_dict(average)
+            log(step=step, elapsed_s=round(elapsed), validation=validate(model, validation))
+            model.load_state_dict(kept)
+            last_check = time.time()
+    save()
+    model.load_state_dict(average)
+    model.set_exact(True)
+    log(step=step, elapsed_s=round(elapsed), final=not stopping, validation=validate(model, validation))
+
+
+def write_aside(path: Path, state: object) -> None:
+    """Save so that a kill in the middle leaves the old file."""
+    temporary = path.with_suffix(path.suffix + ".part")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    train([Path(p) for p in sys.argv[3:]], Path(sys.argv[1]), time_budget_s=float(sys.argv[2]), resume=True)
