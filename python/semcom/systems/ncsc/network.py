@@ -5,8 +5,8 @@ Source: the flow of the paper (analysis, synthesis, hyperprior, context model; C
 transforms that two cores can train and run. Differences and their reasons are in docs/ncsc.md.
 
 Every network that chooses a coding table works on *dyadic rationals*: weights are multiples of a power
-of two, activations are clipped multiples of 1/16, and `headroom` proves that no sum needs more than 24
-bits. Float32 addition of such numbers is exact in any order, so any runtime, processor and thread count
+of two, activations are clipped multiples of 1/16, and `ExactConv.unit` is chosen so that no sum needs more
+than 24 bits. Float32 addition of such numbers is exact in any order, so any runtime, processor and thread count
 yields the same table index. See `ExactConv`.
 """
 
@@ -101,8 +101,8 @@ class HyperAnalysis(nn.Sequential):
 class ExactConv(nn.Conv2d):
     """A convolution whose float32 result does not depend on the order of summation.
 
-    With `exact` set, weights are rounded to 2**-shift (one shift an output channel, the finest that keeps
-    the proof true) and the bias to 2**-(shift + 4); inputs must be multiples of 1/16 bounded by `bound`.
+    With `exact` set, weights are rounded to multiples of `unit`, the bias to multiples of unit / 16; inputs
+    must be multiples of 1/16 bounded by `bound`.
     """
 
     def __init__(self, inputs: int, outputs: int, size: int, bound: float) -> None:
@@ -110,21 +110,35 @@ class ExactConv(nn.Conv2d):
         self.bound = bound
         self.exact = False
 
-    def headroom(self) -> Tensor:
-        """Largest power-of-two exponent a channel's weights may be scaled by, int [outputs]."""
+    def unit(self) -> Tensor:
+        """Grid of a channel's weights, a power of two: the finest that keeps sums below 2**24 and weights
+        below 2**11 units (so that float16 stores them exactly), [outputs]."""
         with torch.no_grad():
-            total = self.weight.abs().sum((1, 2, 3)) * (self.bound / STEP) + self.bias.abs() / STEP
-            # rounding each weight adds at most half a unit; leave a whole bit for it
-            shift = torch.floor(torch.log2((2.0**23) / total.clamp_min(1e-6)))
-            return shift.clamp(0, 14)
+            weight = self.weight.abs()
+            total = weight.sum((1, 2, 3)) * (self.bound / STEP) + self.bias.abs() / STEP
+            # rounding adds at most half a unit to each weight; a whole bit is left for it
+            by_sum = torch.log2((2.0**23) / total.clamp_min(1e-6))
+            by_size = torch.log2(2047 / weight.amax((1, 2, 3)).clamp_min(1e-6))
+            return torch.exp2(-torch.floor(torch.minimum(by_sum, by_size)).clamp(0, 14))
+
+    def rounded(self) -> tuple[Tensor, Tensor]:
+        """Weights and bias on their grids; the gradient passes unchanged."""
+        unit = self.unit()
+        column = unit[:, None, None, None]
+        return round_through(self.weight / column) * column, round_through(self.bias / (unit * STEP)) * (unit * STEP)
+
+    def freeze(self) -> None:
+        """Put the rounded weights in place of the trained ones, for export."""
+        with torch.no_grad():
+            weight, bias = self.rounded()
+            self.weight.copy_(weight)
+            self.bias.copy_(bias)
+        self.exact = False
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.exact:
             return super().forward(x)
-        unit = torch.exp2(-self.headroom())
-        weight = round_through(self.weight / unit[:, None, None, None]) * unit[:, None, None, None]
-        bias = round_through(self.bias / (unit * STEP)) * (unit * STEP)
-        return F.conv2d(x, weight, bias, padding=self.padding)
+        return F.conv2d(x, *self.rounded(), padding=self.padding)
 
 
 class ExactRelu(nn.Module):
