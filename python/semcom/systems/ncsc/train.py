@@ -232,8 +232,8 @@ def train(
         with torch.no_grad():
             for key, value in model.state_dict().items():
                 average[key].lerp_(value, 1 - keep)
-        running["bpp"] = 0.98 * running.get("bpp", float(bpp)) + 0.02 * float(bpp)
-        running["psnr"] = 0.98 * running.get("psnr", 10.0) - 0.02 * 10 * math.log10(float(error))
+        running["bpp"] = 0.98 * running.get("bpp", float(bpp.detach())) + 0.02 * float(bpp.detach())
+        running["psnr"] = 0.98 * running.get("psnr", 10.0) - 0.02 * 10 * math.log10(float(error.detach()))
         now = time.time()
         elapsed = now - begun
         if step % 100 == 0:

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The `semcom` command. Bad input ends with status 2 and one line; Ctrl-C with status 130."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+RUN_EXAMPLES = """examples:
+  semcom run ncsc --input photo.png --esn0-db 6 --output out
+  semcom run webp --input photos/ --max-bpp 0.125 --json
+  semcom run ncsc --input photo.png --channel rayleigh --esn0-db 4.25 --mcs auto --airtime 30000
+"""
+TRAIN_EXAMPLES = """example:
+  semcom train ncsc --data photos/ --data more/ --output run1 --time-budget 7200 --resume
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of every subcommand."""
+    top = argparse.ArgumentParser(prog="semcom", description="Semantic communication over GNU Radio.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    raw = argparse.RawDescriptionHelpFormatter
+
+    sub = commands.add_parser("list", help="systems, models, channels and MCS names")
+    sub.add_argument("--json", action="store_true", help="as one JSON object")
+    sub.set_defaults(function=command_list)
+
+    sub = commands.add_parser("run", help="send messages through a link", epilog=RUN_EXAMPLES, formatter_class=raw)
+    sub.add_argument("system", metavar="SYSTEM", help="ncsc, jpeg, webp ... (see `semcom list`)")
+    sub.add_argument("--input", required=True, type=Path, metavar="PATH", help="a picture or a folder of pictures")
+    sub.add_argument("--model", default="", help="variant of the system, for example mse; standard or optimized for jpeg")
+    sub.add_argument("--channel", default="awgn", help="awgn, rayleigh or rician (default awgn)")
+    sub.add_argument("--esn0-db", type=float, default=6.0, metavar="X", help="Es/N0 a complex symbol, dB (default 6)")
+    sub.add_argument("--mcs", default="16qam-1/3", help="MCS name or auto (default 16qam-1/3)")
+    sub.add_argument("--fading", default="128", help="coefficients a symbol, a packet or every N symbols (default 128)")
+    sub.add_argument("--rician-k", type=float, default=1.0, metavar="K", help="line-of-sight power over the rest")
+    limits = sub.add_mutually_exclusive_group()
+    limits.add_argument("--max-bpp", type=float, default=0.0, metavar="R", help="at most R bit/pixel for each picture")
+    limits.add_argument("--airtime", type=int, default=0, metavar="N", help="at most N symbols in all for each message")
+    sub.add_argument("--quality", type=int, default=-1, metavar="Q", help="the codec's own quality number")
+    sub.add_argument("--max-iterations", type=int, default=50, metavar="N", help="LDPC iterations (default 50)")
+    sub.add_argument("--demapper", choices=("exact", "maxlog"), default="exact")
+    sub.add_argument("--profile", choices=("ideal",), default="ideal", help="perfect timing, no preamble")
+    sub.add_argument("--csi", choices=("perfect",), default="perfect", help="what the receiver knows of the channel")
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
+    sub.add_argument("--seed", type=int, default=0, help="same seed, same result (default 0)")
+    sub.add_argument("--split", default="", help="only inputs of this split of MANIFEST.tsv")
+    sub.add_argument("--output", type=Path, metavar="DIR", help="write the received pictures and results.json here")
+    sub.add_argument("--figure", metavar="NAME", help="also write a comparison figure of that name into --output")
+    sub.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
+    sub.add_argument("--direct", action="store_true", help="run the stages without GNU Radio (same result)")
+    sub.add_argument("--buffer-items", type=int, default=0, metavar="N", help="size of the flowgraph's buffers")
+    sub.set_defaults(function=command_run)
+
+    sub = commands.add_parser("demo", help="the main demonstration: a photograph through NCSC and its rivals")
+    sub.add_argument("name", nargs="?", default="image", choices=("image",))
+    sub.add_argument("--input", type=Path, help="your own picture instead of the packaged photograph")
+    sub.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR", help="default out/demo")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.set_defaults(function=command_demo)
+
+    sub = commands.add_parser("doctor", help="what is installed and what is missing")
+    sub.set_defaults(function=command_doctor)
+
+    sub = commands.add_parser("grc", help="open GNU Radio Companion with our blocks")
+    sub.add_argument("flowgraph", nargs="?", type=Path, help="a .grc file")
+    sub.set_defaults(function=command_grc)
+
+    sub = commands.add_parser("train", help="train a model", epilog=TRAIN_EXAMPLES, formatter_class=raw)
+    sub.add_argument("system", choices=("ncsc",))
+    sub.add_argument("--data", type=Path, action="append", required=True, help="folder of photographs; may be repeated")
+    sub.add_argument("--output", type=Path, required=True, help="folder for checkpoint, weights and log")
+    sub.add_argument("--preset", choices=("small",), default="small")
+    sub.add_argument("--loss", choices=("mse", "ms_ssim"), default="mse")
+    sub.add_argument("--time-budget", type=float, default=3600.0, metavar="S", help="seconds, all runs together")
+    sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --output")
+    sub.add_argument("--start", type=Path, help="weights of another run to begin with")
+    sub.add_argument("--threads", type=int, default=0)
+    sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    sub.add_argument("--seed", type=int, default=1)
+    sub.set_defaults(function=command_train)
+
+    sub = commands.add_parser("export", help="trained weights to a model folder with a card")
+    sub.add_argument("system", choices=("ncsc",))
+    sub.add_argument("--weights", type=Path, required=True, help="weights.pt of `semcom train`")
+    sub.add_argument("--card", type=Path, required=True, help="YAML file with the card's descriptive fields")
+    sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="models/<system>/<variant>")
+    sub.set_defaults(function=command_export)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.function(arguments)
+    except (ValueError, OSError, ImportError) as error:
+        message = " ".join(str(error).split())
+        print(f"semcom {arguments.command}: {message}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"semcom {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+@contextlib.contextmanager
+def result_stream(quiet: bool) -> Iterator[TextIO]:
+    """Stdout for the result; with `quiet`, whatever else writes to descriptor 1 goes to stderr.
+
+    GNU Radio's logger writes to stdout, so this must be entered before gnuradio is imported.
+    """
+    if not quiet:
+        yield sys.stdout
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(kept), "w") as stream:
+            yield stream
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def command_list(arguments: argparse.Namespace) -> int:
+    """Names that other commands take."""
+    from .links.link import CHANNELS
+    from .phy import mcs
+    from .systems.registry import systems
+
+    content: dict[str, Any] = {
+        "systems": {
+            name: {"title": system.title, "kind": system.kind, "payload": system.payload, "models": system.models()}
+            for name, system in systems().items()
+        },
+        "channels": list(CHANNELS),
+        "mcs": mcs.names(),
+        "presets": {"ncsc": ["small"]},
+    }
+    if arguments.json:
+        print(json.dumps(content, indent=2))
+        return 0
+    print("systems")
+    for name, entry in content["systems"].items():
+        models = f"  (models: {', '.join(entry['models'])})" if entry["models"] else ""
+        print(f"  {name:10} {entry['title']}{models}")
+    print(f"channels\n  {' '.join(content['channels'])}\nmcs\n  auto {' '.join(content['mcs'])}")
+    return 0
+
+
+def command_run(arguments: argparse.Namespace) -> int:
+    """`semcom run`."""
+    with result_stream(arguments.json) as out:
+        from .links import Link
+        from .media.images import read_image
+        from .media.inputs import list_inputs
+
+        link = Link(
+            system=arguments.system,
+            model=arguments.model,
+            channel=arguments.channel,
+            esn0_db=arguments.esn0_db,
+            mcs=arguments.mcs,
+            fading=arguments.fading,
+            rician_k=arguments.rician_k,
+            seed=arguments.seed,
+            quality=arguments.quality,
+            max_bpp=arguments.max_bpp,
+            airtime=arguments.airtime,
+            max_iterations=arguments.max_iterations,
+            demapper=arguments.demapper,
+            device=arguments.device,
+        )
+        if arguments.figure and not arguments.output:
+            raise ValueError("--figure needs --output DIR to write into")
+        inputs = list_inputs(arguments.input, split=arguments.split or None)
+        read_image(inputs[0].path)  # a wrong input is told before anything starts
+        if arguments.output:
+            prepare_output(arguments.output)
+        for stage in link.stages():
+            stage.prepare()
+        return run_link(link, arguments, inputs, out)
+
+
+def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: TextIO) -> int:
+    """Send the inputs through the link and report."""
+    from .links.link import summary
+    from .media.images import read_image, write_png
+
+    def messages() -> Iterator[Any]:
+        for item in inputs:
+            message = read_image(item.path)
+            yield type(message)(message.kind, message.data, {**message.meta, "name": item.name})
+
+    begun = time.perf_counter()
+    run = link.run(messages()) if arguments.direct else link.run_flowgraph(messages(), arguments.buffer_items)
+    records, pairs = [], []
+    progress = progress_bar(len(inputs), "messages")
+    try:
+        for item, (received, record) in zip(inputs, run, strict=True):
+            if item.split:
+                record["split"] = item.split
+            records.append(record)
+            if arguments.output:
+                write_png(arguments.output / f"{safe_name(item.name)}.png", received.data)
+            if arguments.figure and len(pairs) < 8:
+                pairs.append((item, received, record))
+            progress.update()
+    finally:
+        progress.close()
+        run.close()
+    result = {
+        "system": link.system,
+        "model": link.model or default_model(link.system),
+        "channel": link.channel,
+        "esn0_db": link.esn0_db,
+        "seed": link.seed,
+        "mcs": link.chosen_mcs,
+        "fading": link.fading if link.channel != "awgn" else None,
+        "limits": link.limits(),
+        "messages": records,
+        "summary": summary(records),
+        "versions": versions(),
+        "provider": provider(link),
+        "elapsed_s": round(time.perf_counter() - begun, 3),
+    }
+    text = json.dumps(result, indent=None if arguments.json else 1, allow_nan=False)
+    if arguments.output:
+        write_text(arguments.output / "results.json", text + "\n")
+        if arguments.figure:
+            from .figures import pairs_figure
+
+            pairs_figure(arguments.output / arguments.figure, pairs, f"{link.system}, {link.channel}")
+    if arguments.json:
+        print(text, file=out)
+    else:
+        from .report import messages_table
+
+        print(messages_table(result), file=out)
+    return 0
+
+
+def command_demo(arguments: argparse.Namespace) -> int:
+    """`semcom demo image`, what `make demo` runs."""
+    from .demo import image_demo
+
+    prepare_output(arguments.output)
+    return image_demo(arguments.output, arguments.input, arguments.seed)
+
+
+def command_doctor(arguments: argparse.Namespace) -> int:
+    """Status 1 where something that a link needs is missing."""
+    from .doctor import report
+
+    rows = report()
+    for name, text, good in rows:
+        print(f"{'ok' if good else '--':3} {name:22} {text}")
+    return 0
+
+
+def command_grc(arguments: argparse.Namespace) -> int:
+    """Replace this process by GNU Radio Companion, with our blocks on its path."""
+    import shutil
+
+    program = shutil.which("gnuradio-companion")
+    if program is None:
+        raise ValueError("gnuradio-companion is not installed: apt install gnuradio")
+    if arguments.flowgraph and not arguments.flowgraph.is_file():
+        raise ValueError(f"{arguments.flowgraph}: no such flowgraph")
+    from .paths import grc_environment
+
+    command = [program, *([str(arguments.flowgraph)] if arguments.flowgraph else [])]
+    os.execvpe(program, command, grc_environment())
+
+
+def command_train(arguments: argparse.Namespace) -> int:
+    """`semcom train`; needs torch."""
+    try:
+        from .systems.ncsc.train import train
+    except ModuleNotFoundError as error:
+        raise ValueError(f"training needs {error.name}: run `make setup`") from error
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    train(
+        arguments.data,
+        arguments.output,
+        time_budget_s=arguments.time_budget,
+        loss=arguments.loss,
+        threads=arguments.threads,
+        resume=arguments.resume,
+        start=arguments.start,
+        device=arguments.device,
+        seed=arguments.seed,
+    )
+    return 0
+
+
+def command_export(arguments: argparse.Namespace) -> int:
+    """`semcom export`; needs torch and onnx."""
+    import yaml
+
+    for path in (arguments.weights, arguments.card):
+        if not path.is_file():
+            raise ValueError(f"{path}: no such file")
+    try:
+        from .systems.ncsc.export import export
+    except ModuleNotFoundError as error:
+        raise ValueError(f"export needs {error.name}: run `make setup`") from error
+    card = yaml.safe_load(arguments.card.read_text())
+    if not isinstance(card, dict):
+        raise ValueError(f"{arguments.card}: expected a mapping of card fields")
+    export(arguments.weights, arguments.output, card)
+    print(f"wrote {arguments.output}")
+    return 0
+
+
+def prepare_output(folder: Path) -> None:
+    """Make the folder and prove that it can be written, before any work is done."""
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"output folder {folder} cannot be written: {error.strerror}; choose another") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write aside, then rename: a reader never sees half a file."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def safe_name(name: str) -> str:
+    """A message's name as a file name in the output folder."""
+    stem = name.rsplit(".", 1)[0] if "." in Path(name).name else name
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in stem).lstrip(".") or "message"
+
+
+def progress_bar(total: int, unit: str) -> Any:
+    """A bar on stderr where a person watches, else nothing."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=f" {unit}", file=sys.stderr, disable=None, leave=False)
+
+
+def default_model(system: str) -> str | None:
+    """The model that an empty name means."""
+    from .systems.registry import get
+
+    return next(iter(get(system).models()), None)
+
+
+def provider(link: Any) -> str | None:
+    """The ONNX Runtime provider that ran, None for systems without networks."""
+    from .systems.registry import get
+
+    return get(link.system).provider(link.model, link.device)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    import importlib.metadata as metadata
+
+    import numpy
+    from gnuradio import gr
+
+    found = {"gnuradio": gr.version(), "numpy": numpy.__version__}
+    for name in ("onnxruntime", "pillow", "av"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

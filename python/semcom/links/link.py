@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A link: the stages from message to message, and the record of what each message cost and became."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..message import Message, Meta
+from ..metrics import image_metrics
+from ..phy import adaptation, bounds, segmentation
+from ..phy import mcs as mcs_table
+from ..phy.stages import (
+    Channel,
+    ChannelDecoder,
+    ChannelEncoder,
+    Deframer,
+    Equaliser,
+    Framer,
+    Mapper,
+    SoftDemapper,
+)
+from ..stage import Stage
+from ..systems import registry
+from ..systems.stages import Decoder, Encoder
+
+CHANNELS = ("awgn", "rayleigh", "rician")
+AIRTIME_GUESS = 30_000  # symbols; what "auto" assumes of a message whose airtime nobody fixed
+TARGET_OUTAGE = 0.1
+
+
+@dataclass(frozen=True)
+class Link:
+    """Everything that decides the result of a run, besides the messages.
+
+    `mcs` "auto" takes the fastest MCS whose messages fail with a probability of at most `outage` at `esn0_db`.
+    `fading` is "symbol", "packet" or a block length in symbols.
+    """
+
+    system: str = "ncsc"
+    model: str = ""
+    channel: str = "awgn"
+    esn0_db: float = 6.0
+    mcs: str = "16qam-1/3"
+    fading: str = "128"
+    rician_k: float = 1.0
+    seed: int = 0
+    quality: int = -1
+    max_bpp: float = 0.0
+    airtime: int = 0
+    outage: float = TARGET_OUTAGE
+    max_iterations: int = 50
+    demapper: str = "exact"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.channel not in CHANNELS:
+            raise ValueError(f"unknown channel {self.channel!r}: expected one of {', '.join(CHANNELS)}")
+        if not math.isfinite(self.esn0_db) or abs(self.esn0_db) > 100:
+            raise ValueError(f"esn0_db must be a number from -100 to 100 dB, not {self.esn0_db}")
+        if not math.isfinite(self.max_bpp) or self.max_bpp < 0:
+            raise ValueError(f"max_bpp must be a number above 0 bit/pixel, not {self.max_bpp}")
+        if self.airtime < 0:
+            raise ValueError(f"airtime must be a number of symbols above 0, not {self.airtime}")
+        if not math.isfinite(self.rician_k) or self.rician_k < 0:
+            raise ValueError(f"rician_k must be a number of at least 0, not {self.rician_k}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, not {self.seed}")
+        if self.mcs != "auto":
+            mcs_table.get(self.mcs)
+        if self.quality >= 0 or self.model:
+            registry.get(self.system).check(Encoder(self.system, self.model, quality=self.quality).request(0))
+        registry.get(self.system)
+
+    @property
+    def chosen_mcs(self) -> str:
+        """The MCS in use: `mcs`, or what "auto" comes to here."""
+        if self.mcs != "auto":
+            return self.mcs
+        symbols = self.airtime or AIRTIME_GUESS
+        return adaptation.choose_mcs(
+            self.esn0_db, self.channel, fading=self.fading, rician_k=self.rician_k, outage=self.outage, symbols=symbols
+        )
+
+    def stages(self) -> list[Stage]:
+        """The stages in order; all outputs of one are all inputs of the next."""
+        mcs = self.chosen_mcs
+        return [
+            Encoder(
+                self.system,
+                self.model,
+                quality=self.quality,
+                max_bpp=self.max_bpp,
+                airtime=self.airtime,
+                mcs=mcs,
+                device=self.device,
+            ),
+            ChannelEncoder(mcs),
+            Mapper(),
+            Framer(),
+            Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed),
+            Equaliser(),
+            Deframer(),
+            SoftDemapper(self.demapper),
+            ChannelDecoder(self.max_iterations),
+            Decoder(self.system, self.model, self.device),
+        ]
+
+    def limits(self) -> dict[str, float | None]:
+        """The yardstick: where this MCS stops working whoever decodes it, in dB Es/N0.
+
+        `capacity_esn0_db` is where the constellation's bit-interleaved capacity equals the rate,
+        `normal_approximation_esn0_db` adds what blocks of 1536 bits cost at a block error rate of 1e-3.
+        """
+        mcs = mcs_table.get(self.chosen_mcs)
+        if mcs.code_rate == 1:
+            return {"capacity_esn0_db": None, "normal_approximation_esn0_db": None}
+        bits = mcs.modulation_bits
+        symbols = round(1536 / float(mcs.code_rate) / bits)
+        rate = float(mcs.code_rate) * bits
+        return {
+            "capacity_esn0_db": round(bounds.bicm_limit_esn0_db(mcs.modulation, rate), 2),
+            "normal_approximation_esn0_db": round(
+                bounds.normal_approximation_esn0_db(mcs.modulation, rate, symbols, 1e-3), 2
+            ),
+        }
+
+    def run(self, messages: Iterable[Message]) -> Iterator[tuple[Message, dict[str, Any]]]:
+        """Run the stages one after another in this thread; a received message and its record each."""
+        stages = self.stages()
+        for stage in stages:
+            stage.prepare()
+        for number, message in enumerate(messages):
+            begun = time.perf_counter()
+            arrays: tuple[NDArray[Any], ...] = (np.ascontiguousarray(message.data).ravel(),)
+            meta = source_meta(number, message)
+            for stage in stages:
+                arrays, meta = stage.run(arrays, meta)
+            received = Message(message.kind, arrays[0].reshape(message.data.shape))
+            yield received, self.record(message, received, meta, time.perf_counter() - begun)
+
+    def run_flowgraph(
+        self, messages: Iterable[Message], buffer_items: int = 0, timeout_s: float | None = None
+    ) -> Iterator[tuple[Message, dict[str, Any]]]:
+        """The same as a GNU Radio flowgraph, one block a stage; every message comes out, in order.
+
+        `buffer_items` changes the size of all stream buffers, which must not change any result.
+        """
+        from .flowgraph import stream
+
+        sent: dict[int, Message] = {}
+
+        def numbered() -> Iterator[tuple[NDArray[Any], Meta]]:
+            for number, message in enumerate(messages):
+                sent[number] = message
+                yield np.ascontiguousarray(message.data).ravel(), source_meta(number, message)
+
+        for array, meta, elapsed_s in stream(numbered(), self.stages(), buffer_items, timeout_s):
+            message = sent.pop(meta["id"])
+            received = Message(message.kind, array.reshape(message.data.shape))
+            yield received, self.record(message, received, meta, elapsed_s)
+
+    def record(self, sent: Message, received: Message, meta: Meta, elapsed_s: float) -> dict[str, Any]:
+        """One entry of `messages` as `semcom run --json` prints it."""
+        mcs = mcs_table.get(meta.get("mcs", self.chosen_mcs))
+        metrics = image_metrics(sent.data, received.data)
+        pixels = sent.data.shape[0] * sent.data.shape[1]
+        metrics["bits_per_pixel"] = meta["bits"] / pixels
+        metrics["bandwidth_compression_ratio"] = meta["bits"] / float(mcs.code_rate) / (24 * pixels)
+        return {
+            "input": sent.meta.get("name", ""),
+            "delivered": bool(meta["delivered"]),
+            "reason": meta["reason"],
+            "bits": meta["bits"],
+            "symbols_payload": segmentation.symbols_payload(meta["bits"], mcs),
+            "symbols_total": meta["symbols_total"],
+            "symbols_capacity": self.capacity_symbols(meta["bits"]),
+            "blocks": meta["blocks"],
+            "blocks_failed": meta["blocks_failed"],
+            "concealed": meta["concealed"],
+            "metrics": metrics,
+            "elapsed_s": round(elapsed_s, 4),
+        }
+
+    def capacity_symbols(self, bits: int) -> int:
+        """Symbols a capacity-achieving code with Gaussian symbols would need for so many bits at this Es/N0.
+
+        Fading channels are counted at their ergodic capacity with coefficients known to the receiver.
+        """
+        capacity = bounds.ergodic_capacity(self.esn0_db, self.channel, self.rician_k)
+        return math.ceil(bits / capacity)
+
+
+def source_meta(number: int, message: Message) -> Meta:
+    """What a source says of a message."""
+    return {
+        "id": number,
+        "name": message.meta.get("name", ""),
+        "kind": message.kind,
+        "shape": list(message.data.shape),
+    }
+
+
+def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over messages under the metrics' names; corpus counts beside them."""
+    out: dict[str, Any] = {
+        "messages": len(records),
+        "delivered": sum(r["delivered"] for r in records),
+        "does_not_fit": sum(r["reason"] == "does_not_fit" for r in records),
+        "blocks": sum(r["blocks"] for r in records),
+        "blocks_failed": sum(r["blocks_failed"] for r in records),
+    }
+    for key in ("bits", "symbols_payload", "symbols_total", "symbols_capacity"):
+        out[key] = mean([r[key] for r in records])
+    names = dict.fromkeys(name for r in records for name in r["metrics"])
+    for name in names:
+        out[name] = mean([r["metrics"].get(name) for r in records])
+    return out
+
+
+def mean(values: list[float | None]) -> float | None:
+    """Mean of what is there; None where nothing is."""
+    present = [value for value in values if value is not None]
+    return float(np.mean(present)) if present else None

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every system is: a pair encode/decode with a name. Nothing else of the module knows more of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..message import Message, Meta, Payload, Received
+
+
+@dataclass(frozen=True)
+class Request:
+    """How to encode: with which model, at which `quality` (None: the system's default), in at most `max_bits`."""
+
+    model: str = ""
+    quality: int | None = None
+    max_bits: int | None = None
+    device: str = "auto"
+
+
+class System(ABC):
+    """Base of all systems. `payload` says which parts it fills: "bits", "symbols" or "both"."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    kind: ClassVar[str]
+    payload: ClassVar[str] = "bits"
+
+    def models(self) -> list[str]:
+        """Names that `model` may take; the first is the default. Empty: the system has no choice."""
+        return []
+
+    def check(self, request: Request) -> None:
+        """ValueError for a model or quality the system does not know; called before anything runs."""
+        if request.model and request.model not in self.models():
+            known = ", ".join(self.models()) or "none (leave it out)"
+            raise ValueError(f"unknown model {request.model!r} for {self.name}: expected {known}")
+
+    def prepare(self, request: Request) -> None:
+        """Load what is slow to load."""
+
+    def provider(self, model: str = "", device: str = "auto") -> str | None:
+        """The runtime provider that ran the networks, None without networks."""
+        return None
+
+    @abstractmethod
+    def encode(self, message: Message, request: Request) -> Payload | None:
+        """The payload of one message; None where nothing fits into `request.max_bits`."""
+
+    @abstractmethod
+    def decode(self, received: Received, meta: Meta, model: str = "", device: str = "auto") -> tuple[Message, int]:
+        """The message, whatever arrived of it, and how many of its parts had to be concealed.
+
+        `meta` tells what a receiver may know: `kind` and `shape`. Must not raise for what the channel did.
+        """
