@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Each target sets up what it needs and skips what is done. `make help` lists them.
+
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+FLOWGRAPH ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test test-all grc bench lint fresh-check clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## a photograph through a semantic radio link and its rivals; writes out/demo
+	@tools/setup.sh demo
+	@.venv/bin/semcom demo --output out/demo
+
+setup: ## everything: GNU Radio, Python packages, C++ kernels, test tools
+	@tools/setup.sh full
+
+test: setup ## the tests (ARGS="-k ldpc" chooses; SEMCOM_DATA=folder adds real data)
+	$(PYTEST) $(ARGS)
+
+test-all: setup ## the slow tests too
+	$(PYTEST) -m "" $(ARGS)
+
+grc: ## GNU Radio Companion with our blocks (FLOWGRAPH=examples/ncsc.grc)
+	@tools/setup.sh demo
+	@.venv/bin/semcom grc $(FLOWGRAPH)
+
+bench: setup ## speed and memory against the limits we promise
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) "$$script"; done
+
+lint: setup ## ruff and mypy
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+
+fresh-check: ## make demo and make test in a bare Debian root (as root, with debootstrap)
+	@tools/fresh_check.sh
+
+clean: ## remove what set-up and runs made, .venv included
+	rm -rf .venv build out .pytest_cache .mypy_cache .ruff_cache .hypothesis python/semcom/_kernels.so
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
