@@ -49,7 +49,7 @@ for package in "${packages[@]}"; do
     [[ $present == *" installed:$package "* ]] || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    may_be_root || fail "as root, run:  apt-get install ${missing[*]}"
+    may_be_root || fail "apt packages are missing and you are not root; run as root: apt-get install ${missing[*]}"
     # GNU Radio wants some terminal; Debian's first choice brings half a desktop
     [[ " ${missing[*]} " == *" gnuradio "* && ! -e /etc/alternatives/x-terminal-emulator ]] && missing+=(xterm)
     say "installing Debian packages: ${missing[*]} (some minutes)"
