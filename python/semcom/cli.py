@@ -46,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     limits = sub.add_mutually_exclusive_group()
     limits.add_argument("--max-bpp", type=float, default=0.0, metavar="R", help="at most R bit/pixel for each picture")
     limits.add_argument("--airtime", type=int, default=0, metavar="N", help="at most N symbols in all for each message")
+    sub.add_argument("--over-budget", choices=("refuse", "lowest"), default="refuse",
+                     help="what fits no budget: a message marked does_not_fit, or sent at the lowest quality")  # fmt: skip
     sub.add_argument("--quality", type=int, default=-1, metavar="Q", help="the codec's own quality number")
     sub.add_argument("--max-iterations", type=int, default=50, metavar="N", help="LDPC iterations (default 50)")
     sub.add_argument("--demapper", choices=("exact", "maxlog"), default="exact")
@@ -144,7 +146,7 @@ def command_list(arguments: argparse.Namespace) -> int:
             for name, system in systems().items()
         },
         "channels": list(CHANNELS),
-        "mcs": mcs.names(),
+        "mcs": list(mcs.names()),
         "presets": {"ncsc": ["small"]},
     }
     if arguments.json:
@@ -177,6 +179,7 @@ def command_run(arguments: argparse.Namespace) -> int:
             quality=arguments.quality,
             max_bpp=arguments.max_bpp,
             airtime=arguments.airtime,
+            over_budget=arguments.over_budget,
             max_iterations=arguments.max_iterations,
             demapper=arguments.demapper,
             device=arguments.device,

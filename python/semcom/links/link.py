@@ -54,6 +54,7 @@ class Link:
     quality: int = -1
     max_bpp: float = 0.0
     airtime: int = 0
+    over_budget: str = "refuse"
     outage: float = TARGET_OUTAGE
     max_iterations: int = 50
     demapper: str = "exact"
@@ -99,6 +100,7 @@ class Link:
                 max_bpp=self.max_bpp,
                 airtime=self.airtime,
                 mcs=mcs,
+                over_budget=self.over_budget,
                 device=self.device,
             ),
             ChannelEncoder(mcs),
@@ -119,11 +121,10 @@ class Link:
         `normal_approximation_esn0_db` adds what blocks of 1536 bits cost at a block error rate of 1e-3.
         """
         mcs = mcs_table.get(self.chosen_mcs)
-        if mcs.code_rate == 1:
+        if not mcs.coded:
             return {"capacity_esn0_db": None, "normal_approximation_esn0_db": None}
-        bits = mcs.modulation_bits
-        symbols = round(1536 / float(mcs.code_rate) / bits)
-        rate = float(mcs.code_rate) * bits
+        rate = mcs.efficiency
+        symbols = round(1536 / rate)
         return {
             "capacity_esn0_db": round(bounds.bicm_limit_esn0_db(mcs.modulation, rate), 2),
             "normal_approximation_esn0_db": round(

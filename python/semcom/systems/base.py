@@ -12,12 +12,14 @@ from ..message import Message, Meta, Payload, Received
 
 @dataclass(frozen=True)
 class Request:
-    """How to encode: with which model, at which `quality` (None: the system's default), in at most `max_bits`."""
+    """How to encode: with which model, at which `quality` (None: the system's default), in at most `max_bits`,
+    and whether what does not fit is sent at the lowest quality instead of not at all."""
 
     model: str = ""
     quality: int | None = None
     max_bits: int | None = None
     device: str = "auto"
+    lowest_if_over: bool = False
 
 
 class System(ABC):
@@ -27,6 +29,7 @@ class System(ABC):
     title: ClassVar[str]
     kind: ClassVar[str]
     payload: ClassVar[str] = "bits"
+    lowest_quality: int = 0
 
     def models(self) -> list[str]:
         """Names that `model` may take; the first is the default. Empty: the system has no choice."""

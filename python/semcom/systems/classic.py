@@ -17,6 +17,7 @@ class ClassicSystem(System):
 
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]  # one class, one instance a codec
+        self.lowest_quality = self.codec.lowest
 
     @property
     def title(self) -> str:  # type: ignore[override]
@@ -27,6 +28,15 @@ class ClassicSystem(System):
     def codec(self) -> ImageCodec:
         """The codec, loaded when first used."""
         return get_codec(self.name)
+
+    def check(self, request: Request) -> None:
+        """Also refuses a quality that the codec does not have."""
+        super().check(request)
+        codec = self.codec
+        if request.quality is not None and not codec.lowest <= request.quality <= codec.highest:
+            raise ValueError(
+                f"quality of {self.name} must be {codec.lowest} to {codec.highest}, not {request.quality}"
+            )
 
     def models(self) -> list[str]:
         """The codec's variants, for example the two Huffman tables of JPEG."""

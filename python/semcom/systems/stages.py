@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from .base import Request, System
 
 CACHED_PAYLOADS = 128
 GREY = 128
+OVER_BUDGET = ("refuse", "lowest")
 _cache: OrderedDict[tuple[object, ...], Payload | None] = OrderedDict()
 
 
@@ -28,7 +29,8 @@ class Encoder(Stage):
 
     `max_bits`, `max_bpp` (bit per pixel, pictures only) and `airtime` (symbols in all, at `mcs`) limit the
     payload where they are above zero; `quality` below zero is the system's default. What does not fit is an
-    empty payload with `reason` "does_not_fit" in the meta.
+    empty payload with `reason` "does_not_fit" in the meta; with `over_budget` "lowest" it is sent all the same,
+    at the system's lowest quality, as published tables often do.
     """
 
     inputs: ClassVar = (Port("message", np.uint8),)
@@ -41,7 +43,12 @@ class Encoder(Stage):
     max_bpp: float = 0.0
     airtime: int = 0
     mcs: str = "16qam-1/3"
+    over_budget: str = "refuse"
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.over_budget not in OVER_BUDGET:
+            raise ValueError(f"over_budget must be one of {', '.join(OVER_BUDGET)}, not {self.over_budget!r}")
 
     def prepare(self) -> None:
         """Check the names and load the model."""
@@ -60,7 +67,8 @@ class Encoder(Stage):
         if self.airtime > 0:
             limits.append(segmentation.largest_payload(self.airtime, mcs_table.get(self.mcs)))
         quality = None if self.quality < 0 else self.quality
-        return Request(self.model, quality, min(limits) if limits else None, self.device)
+        max_bits = min(limits) if limits else None
+        return Request(self.model, quality, max_bits, self.device, self.over_budget == "lowest")
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """Message items, uint8, to bits, uint8 of 0 and 1."""
@@ -80,7 +88,10 @@ class Encoder(Stage):
         digest = hashlib.sha256(np.ascontiguousarray(message.data)).digest()
         key = (self.system, request, message.data.shape, digest)
         if key not in _cache:
-            _cache[key] = system.encode(message, request)
+            payload = system.encode(message, request)
+            if payload is None and request.lowest_if_over:
+                payload = system.encode(message, replace(request, max_bits=None, quality=system.lowest_quality))
+            _cache[key] = payload
             while len(_cache) > CACHED_PAYLOADS:
                 _cache.popitem(last=False)
         _cache.move_to_end(key)
@@ -115,10 +126,8 @@ class Decoder(Stage):
         if reason is not None or not len(bits):
             grey = np.full(meta["shape"], GREY, np.uint8)
             return (grey.ravel(),), {**meta, "delivered": False, "concealed": 1, "reason": reason or "empty"}
-        blocks_ok = np.array(meta.get("blocks_ok", [1]), bool)
-        share = -(-len(bits) // len(blocks_ok))  # every block carries as many bits, the last one fewer
-        bits_ok = np.repeat(blocks_ok, share)[: len(bits)]
+        bits_ok = segmentation.bits_ok(len(bits), meta.get("blocks_ok", [1]))
         message, concealed = registry.get(self.system).decode(Received(bits, bits_ok), meta, self.model, self.device)
-        failed = not blocks_ok.all() or concealed > 0
+        failed = not bits_ok.all() or concealed > 0
         meta = {**meta, "delivered": not failed, "concealed": concealed, "reason": "channel" if failed else None}
         return (message.data.ravel(),), meta

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every classic codec: round trip, budgets, damage; and the published Kodak figures."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gnuradio.semcom.codecs import get_codec, names
+from gnuradio.semcom.media.images import read_image
+from gnuradio.semcom.media.photographs import packaged_photograph
+from gnuradio.semcom.metrics import ms_ssim, psnr_db
+
+LOSSY = [name for name in names() if name != "raw"]
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    return np.ascontiguousarray(read_image(packaged_photograph()).data[40:260, 100:400])
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("shape", [(200, 300), (201, 299), (33, 17), (1, 1), (1, 40)])
+def test_a_picture_of_any_size_comes_back(photograph, name, shape):
+    picture = np.ascontiguousarray(photograph[: shape[0], : shape[1]])
+    codec = get_codec(name)
+    found = codec.decode(codec.encode(picture, quality=codec.highest), shape)
+    assert found.shape == picture.shape and found.dtype == np.uint8
+    assert psnr_db(picture, found) > (24 if shape != (1, 1) else 15)  # a single pixel is no job for a wavelet
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_a_budget_is_kept_and_mostly_used(photograph, name):
+    budget = 4000
+    data = get_codec(name).encode(photograph, max_bytes=budget)
+    assert 0.75 * budget < len(data) <= budget
+    assert psnr_db(photograph, get_codec(name).decode(data, photograph.shape[:2])) > 20
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_cannot_fit_is_none(photograph, name):
+    assert get_codec(name).encode(photograph, max_bytes=20) is None
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_same_picture_gives_the_same_file(photograph, name):
+    codec = get_codec(name)
+    assert codec.encode(photograph) == codec.encode(photograph)
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_damaged_files_raise_value_error_and_nothing_else(photograph, name):
+    codec = get_codec(name)
+    data = codec.encode(photograph)
+    random = np.random.default_rng(7)
+    for _ in range(60):
+        broken = bytearray(data)
+        for place in random.integers(0, len(data), 4):
+            broken[place] = random.integers(256)
+        if random.integers(2):
+            del broken[random.integers(len(data)) :]
+        try:
+            found = codec.decode(bytes(broken), photograph.shape[:2])
+        except ValueError:
+            continue
+        assert found.shape == photograph.shape
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_file_of_another_size_is_refused(photograph, name):
+    data = get_codec(name).encode(photograph)
+    with pytest.raises(ValueError):
+        get_codec(name).decode(data, (100, 100))
+
+
+def test_an_interrupted_jpeg_shows_its_first_rows(photograph):
+    codec = get_codec("jpeg")
+    data = codec.encode(photograph, quality=60)
+    whole = codec.decode(data, photograph.shape[:2])
+    shown = codec.conceal(data, len(data) * 2 // 3, photograph.shape[:2])
+    rows = np.flatnonzero((shown == 128).all((1, 2)))[0]
+    assert 40 < rows < 220
+    np.testing.assert_array_equal(shown[: rows - 16], whole[: rows - 16])
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_concealment_without_anything_is_grey(photograph, name):
+    shape = photograph.shape[:2]
+    assert (get_codec(name).conceal(b"", 0, shape) == 128).all()
+
+
+def test_hevc_streams_carry_no_text_of_the_encoder(photograph):
+    assert b"x265" not in get_codec("hevc").encode(photograph)
+
+
+def test_unknown_names_and_qualities_are_refused(photograph):
+    with pytest.raises(ValueError, match="expected one of jpeg"):
+        get_codec("gif")
+    with pytest.raises(ValueError, match="1 to 100"):
+        get_codec("jpeg").encode(photograph, quality=101)
+    with pytest.raises(ValueError, match="optimized, standard"):
+        get_codec("jpeg").encode(photograph, model="huffman")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "model", "quality", "max_bpp", "expected"),
+    [
+        ("jpeg", "standard", 1, None, (0.1731, 21.48, 0.715)),
+        ("jpeg", "optimized", None, 0.173, (0.1617, 25.05, 0.840)),
+        ("webp", "", None, 0.125, (0.1233, 26.52, 0.878)),
+        ("webp", "", None, 0.173, (0.1640, 27.57, 0.902)),
+    ],
+)
+def test_the_kodak_figures_of_jpeg_and_webp_are_reproduced(name, model, quality, max_bpp, expected):
+    """Means over 24 pictures; pictures that fit no budget count at the lowest quality, as in the published figures."""
+    folder = os.environ.get("SEMCOM_DATA")
+    if not folder:
+        pytest.skip("SEMCOM_DATA is not set: no Kodak photographs")
+    rows = []
+    for path in sorted((Path(folder) / "kodak").glob("*.png")):
+        picture = read_image(path).data
+        pixels = picture.shape[0] * picture.shape[1]
+        codec = get_codec(name)
+        max_bytes = None if max_bpp is None else int(max_bpp * pixels) // 8
+        data = codec.encode(picture, quality=quality, max_bytes=max_bytes, model=model)
+        data = data or codec.encode(picture, quality=codec.lowest, model=model)
+        found = codec.decode(data, picture.shape[:2])
+        rows.append((len(data) * 8 / pixels, psnr_db(picture, found), ms_ssim(picture, found)))
+    np.testing.assert_allclose(np.mean(rows, 0), expected, rtol=0.01, atol=0.004)
