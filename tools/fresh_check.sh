@@ -25,14 +25,18 @@ if [ "${FRESH_CHECK_ROOT:-}" = "" ]; then
     else
         trap 'rm -rf --one-file-system "$FRESH_CHECK_ROOT"' EXIT
     fi
-    trap 'exit 130' INT TERM
-    unshare --mount --pid --fork --kill-child --propagation private "$0" "$@"
+    trap '{ kill -KILL "$inner" && wait "$inner"; } 2>/dev/null; exit 130' INT TERM # the namespace dies with it
+    unshare --mount --pid --fork --kill-child --propagation private "$0" "$@" &
+    inner=$!
+    wait "$inner"
     say "the root took $(du -sh "$FRESH_CHECK_ROOT" | cut -f1)"
     exit
 fi
 
 # --- inside the namespace
-root=$FRESH_CHECK_ROOT
+root=$FRESH_CHECK_ROOT/root
+log=$FRESH_CHECK_ROOT/log
+mkdir "$root"
 began=$SECONDS
 timed() { local start=$SECONDS; "${@:2}"; say "$1: $((SECONDS - start)) s"; }
 
@@ -45,10 +49,9 @@ mirror=$(
 )
 mirror=${mirror%%$'\n'*}
 
-bootstrap() { debootstrap --variant=minbase --include=ca-certificates bookworm "$root" $mirror >"$root.log" 2>&1; }
-trap 'rm -f "$root.log"' EXIT
+bootstrap() { debootstrap --variant=minbase --include=ca-certificates bookworm "$root" $mirror >"$log" 2>&1; }
 say "bootstrapping Debian 12"
-timed "debootstrap" bootstrap || { tail -n 20 "$root.log" >&2; exit 1; }
+timed "debootstrap" bootstrap || { tail -n 20 "$log" >&2; exit 1; }
 
 # Proxy settings, certificates, pip settings
 for file in /etc/apt/apt.conf /etc/apt/apt.conf.d/*proxy* /etc/pip.conf "$HOME/.config/pip/pip.conf" "$HOME/.pip/pip.conf"; do
@@ -96,7 +99,7 @@ inside() { chroot "$root" env -i "${variables[@]}" bash -c "$1"; }
 
 tools() {
     inside "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends git make" \
-        >"$root.log" 2>&1 || { tail -n 20 "$root.log" >&2; return 1; }
+        >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
 }
 timed "git and make" tools
 git clone --quiet --no-hardlinks "file://$project" "$root/root/gr-semcom"
