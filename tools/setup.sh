@@ -89,8 +89,8 @@ mapfile -t sources < <(find lib -type f | sort)
 wanted=$(hash_of "${sources[@]}")
 if [ ! -e python/semcom/_kernels.so ] || [ "$(cat .venv/kernels 2>/dev/null)" != "$wanted" ]; then
     say "building the C++ kernels"
-    logged cmake -S lib -B build/lib -DCMAKE_BUILD_TYPE=Release -DSEMCOM_KERNELS_DIR="$PWD/python/semcom"
-    logged cmake --build build/lib --parallel 2
-    logged cmake --install build/lib
+    logged cmake -S lib -B build/kernels -DCMAKE_BUILD_TYPE=Release -DSEMCOM_KERNELS_DIR="$PWD/python/semcom"
+    logged cmake --build build/kernels --parallel 2
+    logged cmake --install build/kernels
     echo "$wanted" >.venv/kernels
 fi
