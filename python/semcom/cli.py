@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
                      help="what fits no budget: a message marked does_not_fit, or sent at the lowest quality")  # fmt: skip
     sub.add_argument("--quality", type=int, default=-1, metavar="Q", help="the codec's own quality number")
     sub.add_argument("--max-iterations", type=int, default=50, metavar="N", help="LDPC iterations (default 50)")
+    sub.add_argument("--interleave", action="store_true", help="send code blocks in turns: each meets every fade")
     sub.add_argument("--demapper", choices=("exact", "maxlog"), default="exact")
     sub.add_argument("--profile", choices=("ideal",), default="ideal", help="perfect timing, no preamble")
     sub.add_argument("--csi", choices=("perfect",), default="perfect", help="what the receiver knows of the channel")
@@ -180,6 +181,7 @@ def command_run(arguments: argparse.Namespace) -> int:
             max_bpp=arguments.max_bpp,
             airtime=arguments.airtime,
             over_budget=arguments.over_budget,
+            interleave=arguments.interleave,
             max_iterations=arguments.max_iterations,
             demapper=arguments.demapper,
             device=arguments.device,

@@ -44,7 +44,8 @@ def test_quality_raises_rate_and_fidelity(photograph):
 @pytest.mark.parametrize("max_bytes", [2500, 4000, 9000])
 def test_a_budget_is_kept_and_used(photograph, max_bytes):
     data = codec().encode(photograph, max_bytes=max_bytes)
-    assert 0.95 * max_bytes < len(data) <= max_bytes
+    highest = data[1] == 255
+    assert len(data) <= max_bytes and (highest or len(data) > 0.95 * max_bytes)
 
 
 def test_what_cannot_fit_is_none(photograph):
@@ -73,11 +74,13 @@ def test_a_lost_segment_is_concealed_and_the_others_are_untouched(photograph, st
 
 
 def test_any_single_code_block_may_be_lost_and_a_picture_remains(photograph, stream):
+    grey = image_metrics(photograph, np.full_like(photograph, GREY))["psnr_db"]
     for start in range(0, len(stream), 189):  # 1512 bits
         ok = np.ones(len(stream), bool)
         ok[start : start + 189] = False
         decoded = _decode(stream, photograph.shape[:2], ok)
-        assert 1 <= decoded.concealed < decoded.segments
+        assert decoded.concealed < decoded.segments
+        assert image_metrics(photograph, decoded.picture)["psnr_db"] > grey
 
 
 def test_a_stream_of_another_size_or_model_counts_as_lost(photograph, stream):

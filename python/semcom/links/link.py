@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..message import Message, Meta
 from ..metrics import image_metrics
 from ..phy import adaptation, bounds, segmentation
 from ..phy import mcs as mcs_table
+from ..phy.channel import fades
 from ..phy.stages import (
     Channel,
     ChannelDecoder,
@@ -40,7 +42,8 @@ class Link:
     """Everything that decides the result of a run, besides the messages.
 
     `mcs` "auto" takes the fastest MCS whose messages fail with a probability of at most `outage` at `esn0_db`.
-    `fading` is "symbol", "packet" or a block length in symbols.
+    `fading` is "symbol", "packet" or a block length in symbols. `interleave` sends the code blocks of a message in
+    turns, so that each meets every fade.
     """
 
     system: str = "ncsc"
@@ -55,6 +58,7 @@ class Link:
     max_bpp: float = 0.0
     airtime: int = 0
     over_budget: str = "refuse"
+    interleave: bool = False
     outage: float = TARGET_OUTAGE
     max_iterations: int = 50
     demapper: str = "exact"
@@ -86,7 +90,13 @@ class Link:
             return self.mcs
         symbols = self.airtime or AIRTIME_GUESS
         return adaptation.choose_mcs(
-            self.esn0_db, self.channel, fading=self.fading, rician_k=self.rician_k, outage=self.outage, symbols=symbols
+            self.esn0_db,
+            self.channel,
+            fading=self.fading,
+            rician_k=self.rician_k,
+            outage=self.outage,
+            symbols=symbols,
+            interleave=self.interleave,
         )
 
     def stages(self) -> list[Stage]:
@@ -103,7 +113,7 @@ class Link:
                 over_budget=self.over_budget,
                 device=self.device,
             ),
-            ChannelEncoder(mcs),
+            ChannelEncoder(mcs, interleave=self.interleave),
             Mapper(),
             Framer(),
             Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed),
@@ -126,9 +136,9 @@ class Link:
         rate = mcs.efficiency
         symbols = round(1536 / rate)
         return {
-            "capacity_esn0_db": round(bounds.bicm_limit_esn0_db(mcs.modulation, rate), 2),
+            "capacity_esn0_db": round(bounds.required_esn0_db(rate, mcs.modulation), 2),
             "normal_approximation_esn0_db": round(
-                bounds.normal_approximation_esn0_db(mcs.modulation, rate, symbols, 1e-3), 2
+                bounds.normal_approximation_esn0_db(rate, symbols, 1e-3, mcs.modulation), 2
             ),
         }
 
@@ -194,8 +204,14 @@ class Link:
 
         Fading channels are counted at their ergodic capacity with coefficients known to the receiver.
         """
-        capacity = bounds.ergodic_capacity(self.esn0_db, self.channel, self.rician_k)
-        return math.ceil(bits / capacity)
+        return math.ceil(bits / ergodic_capacity(self.esn0_db, self.channel, self.rician_k))
+
+
+@lru_cache(maxsize=64)
+def ergodic_capacity(esn0_db: float, channel: str, rician_k: float) -> float:
+    """Mean of log2(1 + |h|^2 Es/N0), bits a symbol, over 100,000 seeded fades."""
+    gain = np.abs(fades(channel, 1 if channel == "awgn" else 100_000, np.random.default_rng(0), rician_k)) ** 2
+    return float(np.mean(bounds.gaussian_capacity(esn0_db + 10 * np.log10(np.maximum(gain, 1e-12)))))
 
 
 def source_meta(number: int, message: Message) -> Meta:
