@@ -97,7 +97,7 @@ def _codecs() -> Iterator[Row]:
     from PIL import features
 
     for name, feature in (("jpeg", "jpg"), ("webp", "webp"), ("avif", "avif"), ("jpeg2000", "jpg_2000")):
-        found = features.check(feature)
+        found = bool(features.check(feature))
         yield f"codec: {name}", f"pillow, library {features.version(feature)}" if found else "not in this pillow", found
     try:
         av.codec.Codec("libx265", "w")
