@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every shipped flowgraph compiles and runs headless from any directory; Companion shows our category."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gnuradio.semcom.paths import grc_environment
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.grc"))
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compiled")
+
+    def compile_one(example):
+        program = folder / f"{example.stem}.py"
+        if not program.exists():
+            done = subprocess.run(
+                ["grcc", "-o", str(folder), str(example)], env=grc_environment(), capture_output=True, text=True, timeout=170
+            )
+            assert done.returncode == 0 and program.exists(), done.stdout + done.stderr
+        return program
+
+    return compile_one
+
+
+def _run(program, *arguments, cwd):
+    return subprocess.run(
+        [sys.executable, str(program), *arguments], env=grc_environment(), cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_there_are_examples():
+    assert {"ncsc", "image_codec"} <= {example.stem for example in EXAMPLES}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.stem)
+def test_an_example_runs_without_arguments_from_any_directory(compiled, example, tmp_path):
+    done = _run(compiled(example), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (record,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert record["delivered"] and record["metrics"]["psnr_db"] > 20
+
+
+def test_parameters_of_the_flowgraph_are_options_of_the_program(compiled, tmp_path):
+    example = next(e for e in EXAMPLES if e.stem == "image_codec")
+    arguments = ("--esn0-db", "2", "--system", "jpeg", "--output", str(tmp_path / "out"))
+    done = _run(compiled(example), *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (record,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert record["system"] == "jpeg" and not record["delivered"] and record["blocks_failed"] > 0
+    assert list((tmp_path / "out").glob("*.png"))
+
+
+def test_a_wrong_picture_ends_the_program_with_an_error(compiled, tmp_path):
+    example = next(e for e in EXAMPLES if e.stem == "ncsc")
+    done = _run(compiled(example), "--input-path", "missing.png", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "missing.png" in done.stderr
+
+
+def test_companion_shows_our_category(tmp_path):
+    """The real program under Xvfb: the blocks it loaded are asked for by its own platform object."""
+    if shutil.which("xvfb-run") is None and shutil.which("Xvfb") is None:
+        pytest.skip("Xvfb is not installed")
+    from gnuradio.semcom.paths import grc_blocks
+
+    script = tmp_path / "look.py"
+    script.write_text(LOOK)
+    display = f":{90 + os.getpid() % 400}"
+    server = subprocess.Popen(["Xvfb", display, "-screen", "0", "1600x1000x24"], stderr=subprocess.DEVNULL)
+    try:
+        environment = {**grc_environment(), "DISPLAY": display, "NO_AT_BRIDGE": "1", "HOME": str(tmp_path)}
+        command = [sys.executable, str(script), str(EXAMPLES[-1]), str(tmp_path / "companion.png")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    finally:
+        server.terminate()
+        server.wait(10)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "Semantic Communication" in found["categories"]
+    expected = {p.name.removesuffix(".block.yml") for p in grc_blocks().glob("semcom_*.block.yml")}
+    assert expected <= set(found["blocks"])
+    assert found["errors"] == []
+
+
+LOOK = '''
+import json, sys
+import gi
+gi.require_version("Gtk", "3.0")
+gi.require_version("PangoCairo", "1.0")
+from gi.repository import GLib, Gtk
+from gnuradio import gr
+from gnuradio.grc.gui.Platform import Platform
+from gnuradio.grc.gui.Application import Application
+
+platform = Platform(version=gr.version(), version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
+                    prefs=gr.prefs(), install_prefix=gr.prefix())
+platform.build_library()
+application = Application([sys.argv[1]], platform)
+result = {}
+
+def look():
+    window = application.main_window
+    page = window.current_page
+    if page is None or page.flow_graph is None:
+        return True
+    graph = page.flow_graph
+    graph.rewrite()
+    graph.validate()
+    tree = window.btwin
+    names = []
+    def walk(store, node):
+        while node is not None:
+            names.append(store.get_value(node, 0))
+            walk(store, store.iter_children(node))
+            node = store.iter_next(node)
+    walk(tree.treestore, tree.treestore.get_iter_first())
+    result["categories"] = names
+    result["blocks"] = [key for key in platform.blocks if key.startswith("semcom_")]
+    result["errors"] = [str(e) for e in graph.iter_error_messages()] if not graph.is_valid() else []
+    print(json.dumps(result), flush=True)
+    import os
+    os._exit(0)
+
+GLib.timeout_add(500, look)
+application.run([])
+'''
