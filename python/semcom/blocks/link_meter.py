@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compares what arrived with what was sent."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, TextIO
+
+import numpy as np
+import pmt
+from numpy.typing import NDArray
+
+from ..message import Meta
+from ..packets import PacketBlock
+from ..stage import Port
+from .originals import Original, originals
+
+GREY = 128
+COPIED = ("system", "model", "channel", "esn0_db", "mcs", "bits", "symbols_total", "blocks", "blocks_failed")
+
+
+class link_meter(PacketBlock):
+    """Measures each received picture, uint8 [H*W*3], against the one that was sent.
+
+    The original is what a source of this process kept under the message number, or the file of that name in the
+    folder `folder`. Records go to `results` and, as JSON lines, to the file `output` ("-": standard output, empty:
+    nowhere); running means go to the message port `figures`. A message that never came is an erasure: it counts
+    mid-grey for PSNR and 0 for every other metric. Erasures are known when a later message comes or the stream ends.
+    """
+
+    def __init__(self, output: str = "", folder: str = "") -> None:
+        super().__init__("link_meter", (Port("message", np.uint8),), ())
+        self.output, self.folder = output, folder
+        self.results: list[dict[str, Any]] = []
+        self._file: TextIO | None = None
+        self._files: list[Any] = []
+        self._next: dict[int, int] = {}  # by source: the first message number not yet accounted for
+        self._since = 0
+        self._counts = {"delivered": 0, "erased": 0}
+        self._sums: dict[str, tuple[float, int]] = {}
+        self.gateway.message_port_register_out(pmt.intern("figures"))
+
+    def prepare(self) -> None:
+        """Open the output and list the folder."""
+        self.results.clear()
+        self._next.clear()
+        self._sums.clear()
+        self._counts = {"delivered": 0, "erased": 0}
+        self._since = originals.serial
+        if self.output:
+            self._file = sys.stdout if self.output == "-" else open(self.output, "w", encoding="utf-8")
+        if self.folder:
+            from ..media.inputs import list_inputs
+
+            self._files = list_inputs(self.folder)
+
+    def process(self, *arrays: NDArray[Any], meta: Meta) -> None:
+        """Measure one message, and count those that are missing before it."""
+        source, number = meta.get("source", 0), meta["id"]
+        self._erase(source, number)
+        self._next[source] = max(number + 1, self._next.get(source, 0))
+        record = {"id": number, "input": meta.get("name", ""), "erased": False}
+        record |= {"delivered": meta.get("delivered"), "reason": meta.get("reason")}
+        record |= {key: meta[key] for key in COPIED if key in meta}
+        original = self._original(source, number, meta.get("name", ""))
+        record["metrics"] = self._metrics(original, arrays[0].reshape(meta["shape"]))
+        self._record(record)
+
+    def finish(self) -> None:
+        """Count what never came, unless the user stopped the flowgraph with messages on their way."""
+        if self.gateway.detail().done():
+            for source in list(self._next) or originals.begun_since(self._since):
+                self._erase(source, originals.sent(source))
+        if self._file is not None and self._file is not sys.stdout:
+            self._file.close()
+        self._file = None
+
+    def figures(self) -> dict[str, Any]:
+        """Counts and the mean of each metric over all messages, erasures included."""
+        means = {name: total / count if count else None for name, (total, count) in self._sums.items()}
+        return {"messages": len(self.results), **self._counts, **means}
+
+    def _erase(self, source: int, end: int) -> None:
+        for number in range(self._next.get(source, 0), end):
+            original = self._original(source, number, "")
+            metrics: dict[str, float | None] = {}
+            if original is not None:
+                grey = self._metrics(original, np.full_like(original.data, GREY))
+                metrics = {name: value if name == "psnr_db" or value is None else 0.0 for name, value in grey.items()}
+            name = original.name if original is not None else ""
+            record = {"id": number, "input": name, "erased": True, "delivered": False, "reason": "erased"}
+            self._record({**record, "metrics": metrics})
+
+    def _original(self, source: int, number: int, name: str) -> Original | None:
+        kept = originals.find(source, number)
+        if kept is not None or not self._files:
+            return kept
+        from ..media.images import read_image
+
+        named = [item for item in self._files if item.name == name]
+        item = named[0] if named else self._files[number % len(self._files)]
+        return Original(item.name, read_image(item.path).data)
+
+    def _metrics(self, original: Original | None, received: NDArray[Any]) -> dict[str, float | None]:
+        if original is None:
+            return {}
+        from ..metrics import image_metrics
+
+        if original.data.shape != received.shape:
+            raise ValueError(f"{original.name} has shape {list(original.data.shape)}, received {list(received.shape)}")
+        return image_metrics(original.data, received)
+
+    def _record(self, record: dict[str, Any]) -> None:
+        self.results.append(record)
+        for name in self._counts:
+            self._counts[name] += bool(record[name])
+        for name, value in record["metrics"].items():
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (total, count) if value is None else (total + value, count + 1)
+        if self._file is not None:
+            print(json.dumps(record, allow_nan=False), file=self._file, flush=True)
+        self.gateway.message_port_pub(pmt.intern("figures"), pmt.to_pmt(self.figures()))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A message to its bits."""
+
+from __future__ import annotations
+
+from ..systems.stages import Encoder
+from .system_block import SystemBlock
+
+
+class semantic_encoder(SystemBlock):
+    """Encodes each message, uint8, with a semantic system to bits, uint8 of 0 and 1.
+
+    Limits above zero cap the bits of a message: `max_bits` directly, `max_bpp` in bit per pixel, `airtime` in
+    symbols at `mcs`. `quality` below zero and an empty `model` are the system's defaults. What does not fit is
+    sent as an empty packet with `reason` "does_not_fit".
+    """
+
+    def __init__(
+        self,
+        system: str = "ncsc",
+        model: str = "",
+        max_bits: int = 0,
+        max_bpp: float = 0.0,
+        airtime: int = 0,
+        mcs: str = "16qam-1/3",
+        quality: int = -1,
+        device: str = "auto",
+    ) -> None:
+        stage = Encoder(
+            system=system,
+            model=model,
+            max_bits=max_bits,
+            max_bpp=max_bpp,
+            airtime=airtime,
+            mcs=mcs,
+            quality=quality,
+            device=device,
+        )
+        super().__init__(stage, type(self).__name__)
+
+    def set_max_bits(self, max_bits: int) -> None:
+        """Change the limit in bits."""
+        self.set_parameter("max_bits", max_bits)
+
+    def set_max_bpp(self, max_bpp: float) -> None:
+        """Change the limit in bit per pixel."""
+        self.set_parameter("max_bpp", max_bpp)
+
+    def set_airtime(self, airtime: int) -> None:
+        """Change the limit in symbols."""
+        self.set_parameter("airtime", airtime)
+
+    def set_mcs(self, mcs: str) -> None:
+        """Change the MCS at which the airtime is counted."""
+        self.set_parameter("mcs", mcs)
+
+    def set_quality(self, quality: int) -> None:
+        """Change the system's own quality."""
+        self.set_parameter("quality", quality)
