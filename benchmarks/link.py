@@ -71,7 +71,11 @@ def chain(bits_per_packet: int = 47_000, packets: int = 60) -> dict[str, float]:
     begun = time.perf_counter()
     symbols = sum(meta["symbols_total"] for _, meta, _ in stream(source(), stages, 0, 300))
     graph = symbols / (time.perf_counter() - begun) / 1e6
-    return {"flowgraph_msymbol_s": round(graph, 3), "plain_msymbol_s": round(plain, 3), "ratio": round(graph / plain, 2)}
+    return {
+        "flowgraph_msymbol_s": round(graph, 3),
+        "plain_msymbol_s": round(plain, 3),
+        "ratio": round(graph / plain, 2),
+    }
 
 
 def ncsc(height: int = 512, width: int = 768, repeats: int = 5) -> dict[str, float]:
@@ -80,7 +84,11 @@ def ncsc(height: int = 512, width: int = 768, repeats: int = 5) -> dict[str, flo
     from gnuradio.semcom.systems.ncsc.codec import codec
 
     photograph = read_image(packaged_photograph()).data
-    picture = np.pad(photograph, ((0, max(0, height - photograph.shape[0])), (0, max(0, width - photograph.shape[1])), (0, 0)), mode="reflect")
+    picture = np.pad(
+        photograph,
+        ((0, max(0, height - photograph.shape[0])), (0, max(0, width - photograph.shape[1])), (0, 0)),
+        mode="reflect",
+    )
     picture = np.ascontiguousarray(picture[:height, :width])
     times = []
     for _ in range(repeats + 1):

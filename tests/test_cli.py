@@ -38,7 +38,17 @@ def test_run_prints_one_json_object_and_nothing_else(photograph):
     (message,) = result["messages"]
     assert message["delivered"]
     assert result["summary"]["psnr_db"] > 20
-    assert set(result) >= {"system", "model", "channel", "esn0_db", "seed", "messages", "summary", "versions", "provider"}
+    assert set(result) >= {
+        "system",
+        "model",
+        "channel",
+        "esn0_db",
+        "seed",
+        "messages",
+        "summary",
+        "versions",
+        "provider",
+    }
 
 
 def test_the_same_seed_gives_the_same_json_with_any_buffer_size(photograph):

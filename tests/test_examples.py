@@ -23,7 +23,11 @@ def compiled(tmp_path_factory):
         program = folder / f"{example.stem}.py"
         if not program.exists():
             done = subprocess.run(
-                ["grcc", "-o", str(folder), str(example)], env=grc_environment(), capture_output=True, text=True, timeout=170
+                ["grcc", "-o", str(folder), str(example)],
+                env=grc_environment(),
+                capture_output=True,
+                text=True,
+                timeout=170,
             )
             assert done.returncode == 0 and program.exists(), done.stdout + done.stderr
         return program
@@ -33,7 +37,12 @@ def compiled(tmp_path_factory):
 
 def _run(program, *arguments, cwd):
     return subprocess.run(
-        [sys.executable, str(program), *arguments], env=grc_environment(), cwd=cwd, capture_output=True, text=True, timeout=120
+        [sys.executable, str(program), *arguments],
+        env=grc_environment(),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -91,7 +100,7 @@ def test_companion_shows_our_category(tmp_path):
     assert found["errors"] == []
 
 
-LOOK = '''
+LOOK = """
 import json, sys
 import gi
 gi.require_version("Gtk", "3.0")
@@ -132,4 +141,4 @@ def look():
 
 GLib.timeout_add(500, look)
 application.run([])
-'''
+"""

@@ -37,17 +37,17 @@ def parser() -> argparse.ArgumentParser:
     sub = commands.add_parser("run", help="send messages through a link", epilog=RUN_EXAMPLES, formatter_class=raw)
     sub.add_argument("system", metavar="SYSTEM", help="ncsc, jpeg, webp ... (see `semcom list`)")
     sub.add_argument("--input", required=True, type=Path, metavar="PATH", help="a picture or a folder of pictures")
-    sub.add_argument("--model", default="", help="variant of the system, for example mse; standard or optimized for jpeg")
+    sub.add_argument("--model", default="", help="variant of the system: mse; standard or optimized for jpeg")
     sub.add_argument("--channel", default="awgn", help="awgn, rayleigh or rician (default awgn)")
     sub.add_argument("--esn0-db", type=float, default=6.0, metavar="X", help="Es/N0 a complex symbol, dB (default 6)")
     sub.add_argument("--mcs", default="16qam-1/3", help="MCS name or auto (default 16qam-1/3)")
     sub.add_argument("--fading", default="128", help="coefficients a symbol, a packet or every N symbols (default 128)")
     sub.add_argument("--rician-k", type=float, default=1.0, metavar="K", help="line-of-sight power over the rest")
     limits = sub.add_mutually_exclusive_group()
-    limits.add_argument("--max-bpp", type=float, default=0.0, metavar="R", help="at most R bit/pixel for each picture")
+    limits.add_argument("--max-bpp", type=float, default=0.0, metavar="R", help="at most R bit/pixel a picture")
     limits.add_argument("--airtime", type=int, default=0, metavar="N", help="at most N symbols in all for each message")
-    sub.add_argument("--over-budget", choices=("refuse", "lowest"), default="refuse",
-                     help="what fits no budget: a message marked does_not_fit, or sent at the lowest quality")  # fmt: skip
+    over = "what fits no budget is a message marked does_not_fit (default), or is sent at the lowest quality"
+    sub.add_argument("--over-budget", choices=("refuse", "lowest"), default="refuse", help=over)
     sub.add_argument("--quality", type=int, default=-1, metavar="Q", help="the codec's own quality number")
     sub.add_argument("--max-iterations", type=int, default=50, metavar="N", help="LDPC iterations (default 50)")
     sub.add_argument("--interleave", action="store_true", help="send code blocks in turns: each meets every fade")
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         return arguments.function(arguments)
-    except (ValueError, OSError, ImportError) as error:
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
         message = " ".join(str(error).split())
         print(f"semcom {arguments.command}: {message}", file=sys.stderr)
         return 2
@@ -202,17 +202,24 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
     from .links.link import summary
     from .media.images import read_image, write_png
 
+    refused: list[ValueError] = []
+
     def messages() -> Iterator[Any]:
         for item in inputs:
-            message = read_image(item.path)
+            try:
+                message = read_image(item.path)
+            except ValueError as error:  # ends the run; the user gets one line, not a block's traceback
+                refused.append(error)
+                return
             yield type(message)(message.kind, message.data, {**message.meta, "name": item.name})
 
     begun = time.perf_counter()
     run = link.run(messages()) if arguments.direct else link.run_flowgraph(messages(), arguments.buffer_items)
-    records, pairs = [], []
+    records: list[dict[str, Any]] = []
+    pairs: list[tuple[Any, Any, dict[str, Any]]] = []
     progress = progress_bar(len(inputs), "messages")
     try:
-        for item, (received, record) in zip(inputs, run, strict=True):
+        for item, (received, record) in zip(inputs, run, strict=False):
             if item.split:
                 record["split"] = item.split
             records.append(record)
@@ -224,6 +231,8 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
     finally:
         progress.close()
         run.close()
+    if refused:
+        raise refused[0]
     result = {
         "system": link.system,
         "model": link.model or default_model(link.system),
@@ -264,13 +273,13 @@ def command_demo(arguments: argparse.Namespace) -> int:
 
 
 def command_doctor(arguments: argparse.Namespace) -> int:
-    """Status 1 where something that a link needs is missing."""
+    """`semcom doctor`: status 1 where something that a link needs is missing."""
     from .doctor import report
 
     rows = report()
     for name, text, good in rows:
         print(f"{'ok' if good else '--':3} {name:22} {text}")
-    return 0
+    return int(not all(good for *_, good in rows))
 
 
 def command_grc(arguments: argparse.Namespace) -> int:

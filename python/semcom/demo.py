@@ -49,7 +49,9 @@ def image_demo(output: Path, picture: Path | None, seed: int) -> int:
                         "mcs": link.chosen_mcs, "limits": link.limits(), "messages": [record],
                         "summary": summary([record]),
                     }  # fmt: skip
-                    write_png(output / f"{channel}_{esn0_db:g}dB_{policy.replace('/', '-')}_{system}.png", received.data)
+                    write_png(
+                        output / f"{channel}_{esn0_db:g}dB_{policy.replace('/', '-')}_{system}.png", received.data
+                    )
                     bar.update()
     finally:
         bar.close()
@@ -57,7 +59,8 @@ def image_demo(output: Path, picture: Path | None, seed: int) -> int:
     draw(output / "comparison.png", results, pictures, conditions, original.meta.get("name", ""), airtime)
     content = {"airtime_symbols": airtime, "picture": original.meta.get("name", ""), "versions": versions()}
     write_text(
-        output / "results.json", json.dumps({**content, "runs": list(results.values())}, indent=1, allow_nan=False) + "\n"
+        output / "results.json",
+        json.dumps({**content, "runs": list(results.values())}, indent=1, allow_nan=False) + "\n",
     )
     print(f"\npictures, results.json and the side-by-side figure are in {output}: look at {output / 'comparison.png'}")
     return 0
@@ -77,7 +80,9 @@ def print_results(results: Any, conditions: Any, name: str, size: tuple[int, int
 
 def draw(path: Path, results: Any, pictures: Any, conditions: Any, name: str, airtime: int) -> None:
     """All received pictures side by side."""
-    columns = [f"{system}\n{'fixed MCS' if policy != 'auto' else 'chosen MCS'}" for policy, _ in POLICIES for system in SYSTEMS]
+    columns = [
+        f"{system}\n{'fixed MCS' if policy != 'auto' else 'chosen MCS'}" for policy, _ in POLICIES for system in SYSTEMS
+    ]
     rows, cells = [], []
     for channel, _, esn0_db in conditions:
         rows.append(f"{'AWGN' if channel == 'awgn' else 'Rayleigh'}\n{esn0_db:g} dB")

@@ -14,7 +14,9 @@ def grc_blocks() -> Path:
     for place in places:
         if (place / "semcom.tree.yml").is_file():
             return place
-    raise ValueError(f"the block descriptions of gr-semcom were not found (looked in {', '.join(map(str, places[:3]))})")
+    raise ValueError(
+        f"the block descriptions of gr-semcom were not found (looked in {', '.join(map(str, places[:3]))})"
+    )
 
 
 def grc_environment() -> dict[str, str]:

@@ -59,7 +59,8 @@ def messages_table(result: dict[str, Any]) -> str:
     summary = result["summary"]
     rows.append([f"mean of {summary['messages']}", *result_cells(summary)])
     lines = [
-        f"{result['system']} {result['model'] or ''}, {result['channel']}, Es/N0 {result['esn0_db']} dB, {result['mcs']}",
+        f"{result['system']} {result['model'] or ''}, {result['channel']}, "
+        f"Es/N0 {result['esn0_db']} dB, {result['mcs']}",
         table(["message", *RESULT_COLUMNS], rows),
         f"{summary['delivered']} of {summary['messages']} delivered; "
         f"{summary['bits_per_pixel']:.4f} bit/pixel; {result['elapsed_s']} s",

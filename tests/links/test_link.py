@@ -16,7 +16,9 @@ from gnuradio.semcom.message import Message
 @pytest.fixture(scope="module")
 def pictures():
     whole = read_image(packaged_photograph()).data
-    return [Message("image", np.ascontiguousarray(whole[:192, k : k + 256]), {"name": f"crop{k}"}) for k in (0, 64, 128)]
+    return [
+        Message("image", np.ascontiguousarray(whole[:192, k : k + 256]), {"name": f"crop{k}"}) for k in (0, 64, 128)
+    ]
 
 
 def _strip(records):
@@ -73,7 +75,7 @@ def test_automatic_mcs_brings_the_picture_through_a_fading_channel(pictures):
 
 
 def test_the_same_seed_gives_the_same_record_and_another_seed_another_channel(pictures):
-    records = [list(Link("webp", esn0_db=3.6, seed=s, max_bpp=0.6).run(pictures)) for s in (1, 1, 2)]
+    records = [list(Link("webp", esn0_db=3.3, seed=s, max_bpp=0.6).run(pictures)) for s in (1, 1, 2)]
     first, again, other = (_strip(r for _, r in run) for run in records)
     assert first == again
     assert [r["blocks_failed"] for r in first] != [r["blocks_failed"] for r in other]

@@ -29,7 +29,9 @@ def test_rgb_png_comes_back_exactly(tmp_path, colours):
 def test_other_modes_keep_their_colours(tmp_path, colours, mode):
     grey = mode in ("L", "1", "LA")
     picture = Image.fromarray(colours)
-    picture = picture.quantize(16) if mode == "P" else picture.convert("L").convert(mode) if grey else picture.convert(mode)
+    picture = (
+        picture.quantize(16) if mode == "P" else picture.convert("L").convert(mode) if grey else picture.convert(mode)
+    )
     suffix = ".tif" if mode == "CMYK" else ".png"
     picture.save(tmp_path / f"x{suffix}")
     found = read_image(tmp_path / f"x{suffix}").data

@@ -53,7 +53,10 @@ def test_table_indices_do_not_depend_on_graph_optimisation_or_threads():
     z = random.integers(-31, 32, (2, 32, 4, 4)).astype(np.float32)
     known = (random.integers(-255, 256, (2, 128, 16, 16)) / 16).astype(np.float32)
     results = []
-    for threads, level in ((1, ort.GraphOptimizationLevel.ORT_ENABLE_ALL), (2, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)):
+    for threads, level in (
+        (1, ort.GraphOptimizationLevel.ORT_ENABLE_ALL),
+        (2, ort.GraphOptimizationLevel.ORT_DISABLE_ALL),
+    ):
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.graph_optimization_level = level
@@ -81,5 +84,7 @@ def test_the_first_layer_equals_integer_arithmetic():
     feed = {"hyper": np.zeros((1, 128, 8, 8), np.float32), "known": (known[None] / 16).astype(np.float32)}
     found = session.run([node.output[0]], feed)[0][0]
     scale = 2**14
-    exact = _integer_conv(known, np.round(weight * scale).astype(np.int64), np.round(bias * scale * 16).astype(np.int64))
+    exact = _integer_conv(
+        known, np.round(weight * scale).astype(np.int64), np.round(bias * scale * 16).astype(np.int64)
+    )
     np.testing.assert_array_equal(found, (exact / (scale * 16)).astype(np.float32))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import cache
 
 from .base import ImageCodec
 
@@ -25,7 +25,7 @@ def names() -> list[str]:
     return list(_CLASSES)
 
 
-@lru_cache(maxsize=None)
+@cache
 def get_codec(name: str) -> ImageCodec:
     """The codec of that name; ValueError lists the names there are."""
     if name not in _CLASSES:

@@ -64,5 +64,3 @@ class Hevc(ImageCodec):
 
 def _padding(side: int) -> int:
     return max(SMALLEST - side, side % 2)
-
-

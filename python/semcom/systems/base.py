@@ -41,7 +41,7 @@ class System(ABC):
             known = ", ".join(self.models()) or "none (leave it out)"
             raise ValueError(f"unknown model {request.model!r} for {self.name}: expected {known}")
 
-    def prepare(self, request: Request) -> None:
+    def prepare(self, request: Request) -> None:  # noqa: B027  # nothing to do for most
         """Load what is slow to load."""
 
     def provider(self, model: str = "", device: str = "auto") -> str | None:

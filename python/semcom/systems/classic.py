@@ -34,9 +34,7 @@ class ClassicSystem(System):
         super().check(request)
         codec = self.codec
         if request.quality is not None and not codec.lowest <= request.quality <= codec.highest:
-            raise ValueError(
-                f"quality of {self.name} must be {codec.lowest} to {codec.highest}, not {request.quality}"
-            )
+            raise ValueError(f"quality of {self.name} must be {codec.lowest} to {codec.highest}, not {request.quality}")
 
     def models(self) -> list[str]:
         """The codec's variants, for example the two Huffman tables of JPEG."""

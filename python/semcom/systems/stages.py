@@ -85,7 +85,7 @@ class Encoder(Stage):
         """The payload, encoded once for each content and request."""
         pixels = message.data.shape[0] * message.data.shape[1] if message.kind == "image" else 0
         request = self.request(pixels)
-        digest = hashlib.sha256(np.ascontiguousarray(message.data)).digest()
+        digest = hashlib.sha256(np.ascontiguousarray(message.data).tobytes()).digest()
         key = (self.system, request, message.data.shape, digest)
         if key not in _cache:
             payload = system.encode(message, request)

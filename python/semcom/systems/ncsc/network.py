@@ -47,6 +47,7 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Of the shape of x, [B, C, h, w]."""
         y = F.leaky_relu(self.first(x), 0.01)
         return x + F.leaky_relu(self.second(y), 0.01)
 
@@ -105,6 +106,8 @@ class ExactConv(nn.Conv2d):
     must be multiples of 1/16 bounded by `bound`.
     """
 
+    bias: nn.Parameter
+
     def __init__(self, inputs: int, outputs: int, size: int, bound: float) -> None:
         super().__init__(inputs, outputs, size, padding=size // 2)
         self.bound = bound
@@ -136,6 +139,7 @@ class ExactConv(nn.Conv2d):
         self.exact = False
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, inputs, h, w] to [B, outputs, h, w]."""
         if not self.exact:
             return super().forward(x)
         return F.conv2d(x, *self.rounded(), padding=self.padding)
@@ -149,6 +153,7 @@ class ExactRelu(nn.Module):
         self.exact = False
 
     def forward(self, x: Tensor) -> Tensor:
+        """Of the shape of x."""
         x = x.clamp(0, CLIP)
         return round_through(x, STEP) if self.exact else x
 

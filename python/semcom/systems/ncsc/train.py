@@ -63,6 +63,7 @@ class Crops:
         return torch.stack([self.crop(self.random.choice(pictures), side) for _ in range(count)])
 
     def crop(self, picture: np.ndarray, side: int) -> Tensor:
+        """One crop, float32 [3, side, side]."""
         height, width = picture.shape[:2]
         largest = min(height, width)
         source = side
@@ -164,7 +165,7 @@ def train(
     validation, pictures = pictures[-VALIDATION:], pictures[:-VALIDATION]
     model = Small().to(device)
     if device == "cpu":
-        model = model.to(memory_format=torch.channels_last)
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start:
         model.load_state_dict({k: v.float() for k, v in torch.load(start, weights_only=True).items()})
     average = {k: v.clone() for k, v in model.state_dict().items()}
@@ -237,7 +238,8 @@ def train(
         now = time.time()
         elapsed = now - begun
         if step % 100 == 0:
-            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} bpp {running['bpp']:.3f} psnr {running['psnr']:.2f}", flush=True)
+            means = f"{running['bpp']:.3f} bit/pixel {running['psnr']:.2f} dB"
+            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} {means}", flush=True)
         if now - last_save > 90:
             save()
             last_save = now
