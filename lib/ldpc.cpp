@@ -53,9 +53,10 @@ Decoder choose_decoder() {
 
 // The quantiser: the mean magnitude of a block becomes kMean steps, which leaves room for the tails of fading
 // channels. Magnitudes beyond kCertain do not raise the mean further (an infinite LLR is one certain bit, not a
-// scale). Four-lane vectors, the same on every target: floating point must not differ between machines.
+// scale), and a mean below kFaint is not blown up (rounding errors of an erased block are no message). Four-lane vectors, the same on every target: floating point must not differ between machines.
 constexpr float kMean = 64.0f;
 constexpr float kCertain = 32.0f;
+constexpr float kFaint = 1e-3f;
 
 typedef float Floats __attribute__((vector_size(16)));
 typedef int32_t Ints __attribute__((vector_size(16)));
@@ -81,7 +82,7 @@ float quantisation_scale(const float *llr, int32_t n) {
     for (; i < n; ++i) sums[0] += magnitude_for_scale(Floats{llr[i], 0.0f, 0.0f, 0.0f});
     const Floats sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     const float mean = ((sum[0] + sum[1]) + (sum[2] + sum[3])) / static_cast<float>(n);
-    return mean > 1e-20f ? kMean / mean : 0.0f;
+    return kMean / (mean > kFaint ? mean : kFaint);
 }
 
 inline Ints quantise(Floats x, float scale) {

@@ -62,7 +62,10 @@ class Modulation:
         return (self.levels[real] + 1j * self.levels[imaginary]).astype(np.complex64)
 
     def map(self, bits: ArrayLike) -> NDArray[np.complex64]:
-        """Bits, integers [..., n] of 0 and 1 with n a multiple of bits_per_symbol, to symbols [..., n / bits_per_symbol]."""
+        """Bits, integers [..., n] of 0 and 1, to symbols, complex64 [..., n / bits_per_symbol], first bit highest.
+
+        ValueError unless n is a multiple of bits_per_symbol.
+        """
         array = np.asarray(bits)
         if array.dtype.kind not in "uib":
             raise ValueError(f"bits must be integers 0 and 1 (uint8), not {array.dtype}")
@@ -89,7 +92,8 @@ class Modulation:
 
         symbols: complex64 [..., m], equalised. noise_var: the complex noise variance N0, a number or one for each
         symbol, above 0; infinite, or so large that nothing is known, gives LLR 0. method: "exact" or "maxlog".
-        A symbol that is not a number gives 0. ValueError for a noise variance that is not above 0.
+        A real or imaginary part that is not a number gives its bits LLR 0. ValueError for a noise variance that is
+        not above 0.
         """
         if method not in METHODS:
             raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
@@ -100,7 +104,8 @@ class Modulation:
         if noise.size and not noise.min() > 0:
             raise ValueError(f"noise_var must be above 0, found {noise.min()}")
         if noise.ndim and noise.shape != received.shape:
-            raise ValueError(f"noise_var must be one number or have shape {list(received.shape)}, not {list(noise.shape)}")
+            shapes = f"{list(received.shape)}, not {list(noise.shape)}"
+            raise ValueError(f"noise_var must be one number or have shape {shapes}")
         with np.errstate(over="ignore", divide="ignore"):
             precision = np.minimum(np.float32(1.0) / noise, _MAX_PRECISION)
         out = np.empty((*received.shape[:-1], received.shape[-1], self.bits_per_symbol), np.float32)
