@@ -25,7 +25,7 @@ def photograph():
 def test_a_picture_of_any_size_comes_back(photograph, name, shape):
     picture = np.ascontiguousarray(photograph[: shape[0], : shape[1]])
     codec = get_codec(name)
-    found = codec.decode(codec.encode(picture, quality=codec.highest), shape)
+    found = codec.decode(codec.encode(picture, quality=codec.qualities[-1]), shape)
     assert found.shape == picture.shape and found.dtype == np.uint8
     assert psnr_db(picture, found) > (24 if shape != (1, 1) else 15)  # a single pixel is no job for a wavelet
 
@@ -81,7 +81,7 @@ def test_an_interrupted_jpeg_shows_its_first_rows(photograph):
     shown = codec.conceal(data, len(data) * 2 // 3, photograph.shape[:2])
     rows = np.flatnonzero((shown == 128).all((1, 2)))[0]
     assert 40 < rows < 220
-    np.testing.assert_array_equal(shown[: rows - 16], whole[: rows - 16])
+    np.testing.assert_array_equal(shown[: rows - 32], whole[: rows - 32])
 
 
 @pytest.mark.parametrize("name", LOSSY)
@@ -125,7 +125,7 @@ def test_the_kodak_figures_of_jpeg_and_webp_are_reproduced(name, model, quality,
         codec = get_codec(name)
         max_bytes = None if max_bpp is None else int(max_bpp * pixels) // 8
         data = codec.encode(picture, quality=quality, max_bytes=max_bytes, model=model)
-        data = data or codec.encode(picture, quality=codec.lowest, model=model)
+        data = data or codec.encode(picture, quality=codec.qualities[0], model=model)
         found = codec.decode(data, picture.shape[:2])
         rows.append((len(data) * 8 / pixels, psnr_db(picture, found), ms_ssim(picture, found)))
     np.testing.assert_allclose(np.mean(rows, 0), expected, rtol=0.01, atol=0.004)

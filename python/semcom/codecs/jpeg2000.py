@@ -1,27 +1,47 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JPEG 2000: a bare codestream, irreversible wavelet; quality is the PSNR asked for, in dB."""
+"""JPEG 2000 (ISO/IEC 15444-1), a bare codestream, by OpenJPEG."""
 
 from __future__ import annotations
 
+import struct
+from typing import ClassVar
+
 from . import pillow
-from .base import ImageCodec, Picture
+from .base import ImageCodec, Picture, Shape
+
+START_AND_SIZE = b"\xff\x4f\xff\x51"
 
 
-class Jpeg2000(ImageCodec):
-    """ITU-T T.800 by OpenJPEG, multiple component transform on."""
+class JPEG2000(ImageCodec):
+    """The irreversible 9/7 wavelet with the colour transform, one quality layer; quality is the aim in decibel."""
 
     name = "jpeg2000"
-    title = "JPEG 2000 codestream; quality is the wanted PSNR in quarter dB"
-    lowest, highest, default = 40, 240, 120
+    title = "JPEG 2000 (OpenJPEG, codestream, 9/7 wavelet)"
+    qualities: ClassVar[range] = range(10, 61)
+    default_quality = 32
 
-    def compress(self, image: Picture, quality: int, model: str) -> bytes:
-        """The codestream without the JP2 container."""
-        resolutions = max(1, min(6, min(image.shape[:2]).bit_length()))
+    def compress(self, image: Picture, quality: int, variant: str) -> bytes:
+        """One codestream."""
+        levels = min(6, min(image.shape[:2]).bit_length())
         return pillow.save(
-            image, "JPEG2000", no_jp2=True, irreversible=True, mct=1, quality_mode="dB",
-            quality_layers=[quality / 4], num_resolutions=resolutions,
-        )  # fmt: skip
+            image,
+            "JPEG2000",
+            no_jp2=True,
+            irreversible=True,
+            mct=1,
+            num_resolutions=levels,
+            quality_mode="dB",
+            quality_layers=[quality],
+        )
 
-    def decode(self, data: bytes, shape: tuple[int, int]) -> Picture:
-        """The picture."""
+    def decode(self, data: bytes, shape: Shape) -> Picture:
+        """The picture of a whole codestream with one tile, the only kind `compress` writes."""
+        self._check_size(data, shape)
         return pillow.load(data, "JPEG2000", shape)
+
+    @staticmethod
+    def _check_size(data: bytes, shape: Shape) -> None:
+        height, width = shape[:2]
+        expected = (width, height, 0, 0, width, height, 0, 0)
+        if len(data) < 42 or data[:4] != START_AND_SIZE or struct.unpack_from(">8I", data, 8) != expected:
+            raise ValueError(f"broken JPEG2000 file: not one tile of {width}x{height}")

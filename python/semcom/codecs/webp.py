@@ -1,23 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""WebP, lossy."""
+"""WebP, lossy (VP8 key frame, RFC 6386), by libwebp."""
 
 from __future__ import annotations
 
+import struct
+from typing import ClassVar
+
 from . import pillow
-from .base import ImageCodec, Picture
+from .base import ImageCodec, Picture, Shape
 
 
-class Webp(ImageCodec):
-    """RFC 9649, VP8 key frame, slowest and best of libwebp's methods."""
+class WebP(ImageCodec):
+    """Method 6, the slowest and best."""
 
     name = "webp"
-    title = "WebP, lossy"
-    lowest, highest, default = 0, 100, 50
+    title = "WebP, lossy (libwebp, method 6)"
+    qualities: ClassVar[range] = range(0, 101)
+    default_quality = 50
 
-    def compress(self, image: Picture, quality: int, model: str) -> bytes:
-        """The file."""
+    def compress(self, image: Picture, quality: int, variant: str) -> bytes:
+        """One file in the simple layout."""
         return pillow.save(image, "WEBP", quality=quality, method=6)
 
-    def decode(self, data: bytes, shape: tuple[int, int]) -> Picture:
-        """The picture."""
+    def decode(self, data: bytes, shape: Shape) -> Picture:
+        """The picture of a whole file in the simple layout, the only one `compress` writes."""
+        # the reader takes memory for the canvas when it opens the file, so the size is looked at first
+        if len(data) < 30 or data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8 ":
+            raise ValueError("broken WEBP file: not a lossy picture in the simple layout")
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+        if (height, width) != tuple(shape[:2]):
+            raise ValueError(f"broken WEBP file: holds {width}x{height}, not {shape[1]}x{shape[0]}")
         return pillow.load(data, "WEBP", shape)

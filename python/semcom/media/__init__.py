@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading and writing what messages are made of."""
+"""Reading and writing messages, and finding them in files and folders."""

@@ -1,60 +1,85 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `--input` names: one file, a folder with a MANIFEST.tsv, or any folder of pictures."""
+"""What `--input PATH` stands for: one file, the files of a MANIFEST.tsv, or every picture below a folder."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from .images import READABLE
+from .images import is_image
+
+MANIFEST = "MANIFEST.tsv"
 
 
 @dataclass(frozen=True)
 class Input:
-    """One file to send; `name` is relative to the folder given, `split` is the manifest's, if any."""
+    """One file to send: `name` is its path below the given folder; `split` and `columns` come from the manifest."""
 
     path: Path
     name: str
     split: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
 
-def list_inputs(path: str | Path, split: str | None = None) -> list[Input]:
-    """The inputs in a fixed order; ValueError where there are none.
+def list_inputs(path: str | os.PathLike[str], split: str | None = None) -> list[Input]:
+    """The files behind `path`, only those of `split` if one is named.
 
-    A manifest is read as tab-separated with a `file` column; names that lead out of its folder are refused.
+    A folder with a MANIFEST.tsv gives the files of its `file` column in that order, any other folder every picture
+    below it, sorted by path (hidden files and folders left out). ValueError, one line, where nothing is found, where
+    a manifest is broken or names a file outside its folder, or where there is no such split.
     """
-    path = Path(path)
-    if path.is_file():
-        return [Input(path, path.name)]
-    if not path.is_dir():
-        raise ValueError(f"{path}: no such file or folder")
-    manifest = path / "MANIFEST.tsv"
-    found = _from_manifest(manifest) if manifest.is_file() else _from_folder(path)
-    if split:
-        found = [item for item in found if item.split == split]
-    if not found:
-        wanted = f"of split {split!r} " if split else ""
-        raise ValueError(f"{path}: no pictures {wanted}here; expected MANIFEST.tsv or files {' '.join(READABLE)}")
-    return found
-
-
-def _from_manifest(manifest: Path) -> list[Input]:
-    folder = manifest.parent.resolve()
-    found = []
+    root = Path(path)
     try:
-        with manifest.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
-                name = row.get("file") or ""
-                path = folder / name
-                if not name or not path.resolve().is_relative_to(folder):
-                    raise ValueError(f"{manifest}: file {name!r} is empty or leads out of the folder")
-                found.append(Input(manifest.parent / name, name, row.get("split") or ""))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{manifest}: not a tab-separated UTF-8 file ({error})") from error
+        found = _found(root)
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise ValueError(f"cannot read {root}: {' '.join(str(error).split())}") from error
+    if split is None:
+        return found
+    chosen = [item for item in found if item.split == split]
+    if not chosen:
+        known = ", ".join(sorted({item.split for item in found if item.split})) or "no splits at all"
+        raise ValueError(f"{root} has no split {split!r}: expected one of its own ({known})")
+    return chosen
+
+
+def _found(root: Path) -> list[Input]:
+    if "\0" in str(root):
+        raise ValueError(f"not a path: {str(root)!r}")
+    if root.is_file():
+        return [Input(root, root.name)]
+    if not root.is_dir():
+        raise ValueError(f"no such file or folder: {root}; check the path")
+    found = _of_manifest(root) if (root / MANIFEST).is_file() else _of_folder(root)
+    if not found:
+        raise ValueError(f"the folder {root} holds no picture: expected files or a {MANIFEST}")
     return found
 
 
-def _from_folder(folder: Path) -> list[Input]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in READABLE and p.is_file())
-    return [Input(p, str(p.relative_to(folder))) for p in paths]
+def _of_folder(root: Path) -> list[Input]:
+    names = sorted(p.relative_to(root) for p in root.rglob("*"))
+    visible = [name for name in names if not any(part.startswith(".") for part in name.parts)]
+    return [Input(root / name, name.as_posix()) for name in visible if is_image(root / name)]
+
+
+def _of_manifest(root: Path) -> list[Input]:
+    manifest = root / MANIFEST
+    inside = root.resolve()
+    found = []
+    with manifest.open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if "file" not in (rows.fieldnames or ()):
+            raise ValueError(f"{manifest} has no column 'file': its first line must name the columns")
+        for row in rows:
+            name = row["file"] or ""
+            where = f"{manifest} line {rows.line_num}"
+            if not name or "\0" in name:
+                raise ValueError(f"{where} names no file")
+            if not (inside / name).resolve().is_relative_to(inside):
+                raise ValueError(f"{where} names {name!r}, which is outside the folder: paths must stay inside")
+            if not (root / name).is_file():
+                raise ValueError(f"{where} names {name!r}, which is not there")
+            columns = {key: value for key, value in row.items() if isinstance(key, str) and isinstance(value, str)}
+            found.append(Input(root / name, name, columns.get("split", ""), columns))
+    return found

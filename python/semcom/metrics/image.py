@@ -1,94 +1,139 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PSNR, SSIM and MS-SSIM of pictures, uint8 [H, W, 3].
-
-Wang, Bovik, Sheikh, Simoncelli 2004 (SSIM) and Wang, Simoncelli, Bovik 2003 (MS-SSIM): Gaussian window of 11x11 with
-sigma 1.5, valid area only, K1 = 0.01, K2 = 0.03, each colour channel by itself, then the mean.
-"""
+"""Picture quality: PSNR, SSIM (Wang et al. 2004) and MS-SSIM (Wang et al. 2003) of 8-bit RGB, in double precision."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
-
-PSNR_CAP_DB = 100.0  # identical pictures; strict JSON has no infinity
-WINDOW = 11
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-MS_SSIM_SMALLEST = 161  # pixels a side: below it the fifth scale is smaller than the window
-
-_taps = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * 1.5**2))
-_taps /= _taps.sum()
 
 Picture = NDArray[np.uint8]
+Planes = NDArray[np.float64]
+
+BEST_PSNR_DB = 100.0
+"""PSNR of equal pictures: JSON has no infinity, and no 8-bit difference of one picture comes near it."""
+
+MID_GREY = 128
+WINDOW = 11
+SIGMA = 1.5
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+SMALLEST_MS_SSIM = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
+"""Sides below 161 leave no whole window at the coarsest scale."""
+
+C1 = (0.01 * 255) ** 2
+C2 = (0.03 * 255) ** 2
 
 
 def psnr_db(original: Picture, received: Picture) -> float:
-    """Peak signal-to-noise ratio in dB over all RGB samples, at most 100."""
-    error = np.mean((original.astype(np.float64) - received) ** 2)
-    return PSNR_CAP_DB if error == 0 else min(PSNR_CAP_DB, float(10 * np.log10(255**2 / error)))
-
-
-def _blur(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    edge = WINDOW // 2
-    x = correlate1d(x, _taps, axis=0)[edge : x.shape[0] - edge]
-    return correlate1d(x, _taps, axis=1)[:, edge : x.shape[1] - edge]
-
-
-def _similarity(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """SSIM and its contrast-structure part, each [3]."""
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    mx, my = _blur(x), _blur(y)
-    vx, vy, cov = _blur(x * x) - mx * mx, _blur(y * y) - my * my, _blur(x * y) - mx * my
-    contrast = (2 * cov + c2) / (vx + vy + c2)
-    luminance = (2 * mx * my + c1) / (mx * mx + my * my + c1)
-    return (luminance * contrast).mean((0, 1)), contrast.mean((0, 1))
+    """Peak signal-to-noise ratio in dB over all pixels and channels, peak 255; 100 for equal pictures."""
+    _check(original, received)
+    difference = original.astype(np.float64) - received
+    error = float(np.vdot(difference, difference)) / difference.size
+    return BEST_PSNR_DB if error == 0 else min(BEST_PSNR_DB, float(10 * np.log10(255**2 / error)))
 
 
 def ssim(original: Picture, received: Picture) -> float | None:
-    """Structural similarity, mean over RGB; None where a side is shorter than the window."""
+    """Structural similarity, Gaussian window 11x11 of sigma 1.5 where it lies wholly inside, mean over pixels and
+    channels; None for sides below 11."""
+    _check(original, received)
     if min(original.shape[:2]) < WINDOW:
         return None
-    return float(_similarity(original.astype(np.float64), received.astype(np.float64))[0].mean())
+    similarity, _ = _ssim_planes(_planes(original), _planes(received))
+    return float(similarity.mean())
 
 
 def ms_ssim(original: Picture, received: Picture) -> float | None:
-    """Multi-scale structural similarity with five scales, mean over RGB; None below 161 pixels a side."""
-    if min(original.shape[:2]) < MS_SSIM_SMALLEST:
+    """Multi-scale structural similarity, 5 scales, mean over channels; None for sides below 161.
+
+    As `pytorch-msssim` defines it: negative terms count 0, scales are halved by 2x2 means, zeros beyond odd edges.
+    """
+    _check(original, received)
+    if min(original.shape[:2]) < SMALLEST_MS_SSIM:
         return None
-    x, y = original.astype(np.float64), received.astype(np.float64)
-    value = np.ones(3)
-    for scale, weight in enumerate(SCALE_WEIGHTS):
-        whole, contrast = _similarity(x, y)
-        last = scale == len(SCALE_WEIGHTS) - 1
-        value *= np.maximum(whole if last else contrast, 0) ** weight
-        if not last:
-            x, y = _halve(x), _halve(y)
-    return float(value.mean())
+    x, y = _planes(original), _planes(received)
+    product = np.ones(3)
+    for scale, weight in enumerate(WEIGHTS):
+        if scale:
+            x, y = _halved(x), _halved(y)
+        similarity, contrast = _ssim_planes(x, y)
+        term = similarity if scale == len(WEIGHTS) - 1 else contrast
+        product *= np.maximum(term, 0) ** weight
+    return float(product.mean())
 
 
-def _halve(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of 2x2; an odd side is padded by a zero, as the reference implementation pools."""
-    odd = [size % 2 for size in x.shape[:2]]
-    x = np.pad(x, ((odd[0], odd[0]), (odd[1], odd[1]), (0, 0)))
-    height, width = (size // 2 for size in x.shape[:2])
-    return x[: 2 * height, : 2 * width].reshape(height, 2, width, 2, 3).mean((1, 3))
+def bits_per_pixel(bits: int, shape: tuple[int, ...]) -> float:
+    """Bits of a message before channel coding over its pixels; `shape` is (H, W, ...)."""
+    return bits / (shape[0] * shape[1])
+
+
+def bandwidth_compression_ratio(bits: int, code_rate: float, shape: tuple[int, ...]) -> float:
+    """Coded bits over the 24 bits a pixel of the uncompressed picture."""
+    if not 0 < code_rate <= 1:
+        raise ValueError(f"code_rate must be in (0, 1], got {code_rate}")
+    return bits_per_pixel(bits, shape) / code_rate / 24
 
 
 def image_metrics(original: Picture, received: Picture | None) -> dict[str, float | None]:
-    """All picture metrics under their names. A message that never came out (None) counts its worst:
-    mid-grey for PSNR, 0 for the similarities."""
-    if received is None:
-        grey = np.full_like(original, 128)
-        small = min(original.shape[:2])
+    """`psnr_db`, `ms_ssim` and `ssim`, None where a picture is too small for one.
+
+    A message that never came out (`received` None) counts the worst: mid-grey for PSNR, 0 for the similarities.
+    """
+    if received is not None:
         return {
-            "psnr_db": psnr_db(original, grey),
-            "ssim": 0.0 if small >= WINDOW else None,
-            "ms_ssim": 0.0 if small >= MS_SSIM_SMALLEST else None,
+            "psnr_db": psnr_db(original, received),
+            "ms_ssim": ms_ssim(original, received),
+            "ssim": ssim(original, received),
         }
-    if original.shape != received.shape:
-        raise ValueError(f"pictures differ in shape: {original.shape} and {received.shape}")
+    side = min(original.shape[:2])
     return {
-        "psnr_db": psnr_db(original, received),
-        "ssim": ssim(original, received),
-        "ms_ssim": ms_ssim(original, received),
+        "psnr_db": psnr_db(original, np.full_like(original, MID_GREY)),
+        "ms_ssim": 0.0 if side >= SMALLEST_MS_SSIM else None,
+        "ssim": 0.0 if side >= WINDOW else None,
     }
+
+
+def _check(original: Picture, received: Picture) -> None:
+    for name, picture in (("original", original), ("received", received)):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+            raise ValueError(f"{name} must be uint8 [H, W, 3], got {picture.dtype} {list(picture.shape)}")
+    if original.shape != received.shape:
+        raise ValueError(f"pictures differ in shape: {list(original.shape)} and {list(received.shape)}")
+
+
+def _planes(picture: Picture) -> Planes:
+    """float64 [3, H, W]."""
+    return np.ascontiguousarray(np.moveaxis(picture, 2, 0), dtype=np.float64)
+
+
+def _window() -> Planes:
+    offsets = np.arange(WINDOW) - WINDOW // 2
+    window = np.exp(-(offsets**2) / (2 * SIGMA**2))
+    return window / window.sum()
+
+
+def _filtered(planes: Planes) -> Planes:
+    """Separable Gaussian mean where the window lies wholly inside."""
+    from scipy.ndimage import correlate1d
+
+    window, edge = _window(), WINDOW // 2
+    rows = correlate1d(planes, window, axis=1, mode="constant")[:, edge:-edge]
+    return correlate1d(rows, window, axis=2, mode="constant")[:, :, edge:-edge]
+
+
+def _ssim_planes(x: Planes, y: Planes) -> tuple[Planes, Planes]:
+    """Mean similarity and mean contrast-structure term of each channel."""
+    mean_x, mean_y = _filtered(x), _filtered(y)
+    squares, product = mean_x**2 + mean_y**2, mean_x * mean_y
+    variances = _filtered(x**2 + y**2) - squares  # only the sum of both is needed
+    covariance = _filtered(x * y) - product
+    contrast = (2 * covariance + C2) / (variances + C2)
+    similarity = (2 * product + C1) / (squares + C1) * contrast
+    return similarity.mean(axis=(1, 2)), contrast.mean(axis=(1, 2))
+
+
+def _halved(planes: Planes) -> Planes:
+    """2x2 means; an odd side gets a zero before and after, which is what the reference pools over."""
+    odd_rows, odd_columns = planes.shape[1] % 2, planes.shape[2] % 2
+    padded = np.pad(planes, ((0, 0), (odd_rows, odd_rows), (odd_columns, odd_columns)))
+    rows, columns = padded.shape[1] // 2 * 2, padded.shape[2] // 2 * 2
+    padded = padded[:, :rows, :columns]
+    return (padded[:, ::2, ::2] + padded[:, 1::2, ::2] + padded[:, ::2, 1::2] + padded[:, 1::2, 1::2]) / 4

@@ -17,7 +17,7 @@ class ClassicSystem(System):
 
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]  # one class, one instance a codec
-        self.lowest_quality = self.codec.lowest
+        self.lowest_quality = self.codec.qualities[0]
 
     @property
     def title(self) -> str:  # type: ignore[override]
@@ -32,9 +32,10 @@ class ClassicSystem(System):
     def check(self, request: Request) -> None:
         """Also refuses a quality that the codec does not have."""
         super().check(request)
-        codec = self.codec
-        if request.quality is not None and not codec.lowest <= request.quality <= codec.highest:
-            raise ValueError(f"quality of {self.name} must be {codec.lowest} to {codec.highest}, not {request.quality}")
+        qualities = self.codec.qualities
+        if request.quality is not None and request.quality not in qualities:
+            low, high = min(qualities), max(qualities)
+            raise ValueError(f"quality of {self.name} must be {low} to {high}, not {request.quality}")
 
     def models(self) -> list[str]:
         """The codec's variants, for example the two Huffman tables of JPEG."""
