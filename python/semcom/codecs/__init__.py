@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib
-from functools import lru_cache
+from functools import cache
 
 from .base import ImageCodec
 
@@ -26,7 +26,7 @@ def names() -> list[str]:
     return list(CODECS)
 
 
-@lru_cache(maxsize=None)
+@cache
 def get_codec(name: str) -> ImageCodec:
     """The codec of that name; ValueError lists the names there are."""
     if name not in CODECS:

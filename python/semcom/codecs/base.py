@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
@@ -16,9 +14,6 @@ Shape = tuple[int, ...]
 
 MID_GREY = 128
 """What stands where nothing is known of a pixel."""
-
-REMEMBERED = 64
-"""Encoded files kept: a sweep sends the same picture over many channels, and the search costs a second."""
 
 
 def mid_grey(shape: Shape) -> Picture:
@@ -39,10 +34,6 @@ class ImageCodec(ABC):
 
     default_quality: ClassVar[int]
 
-    def __init__(self) -> None:
-        self._memory: dict[tuple[Any, ...], bytes | None] = {}
-        self._lock = threading.Lock()
-
     def encode(
         self, image: Picture, *, quality: int | None = None, max_bytes: int | None = None, model: str = ""
     ) -> bytes | None:
@@ -60,17 +51,7 @@ class ImageCodec(ABC):
         if model and model not in self.models:
             raise ValueError(f"unknown model {model!r} for {self.name}: expected {', '.join(self.models) or 'none'}")
         model = model or next(iter(self.models), "")
-        image = np.ascontiguousarray(image)
-        key = (hashlib.sha256(image).digest(), image.shape, quality, max_bytes, model)
-        with self._lock:
-            if key in self._memory:
-                return self._memory[key]
-        data = self._encode(image, quality, max_bytes, model)
-        with self._lock:
-            while len(self._memory) >= REMEMBERED:
-                self._memory.pop(next(iter(self._memory)))
-            self._memory[key] = data
-        return data
+        return self._encode(np.ascontiguousarray(image), quality, max_bytes, model)
 
     @abstractmethod
     def compress(self, image: Picture, quality: int, variant: Any) -> bytes:
@@ -105,14 +86,15 @@ class ImageCodec(ABC):
             data = self.compress(image, quality, variants[0])
             return None if max_bytes is not None and len(data) > max_bytes else data
         assert max_bytes is not None
-        found = [data for v in variants if (data := self._largest(image, v, max_bytes)) is not None]
+        tried = [self._largest(image, variant, max_bytes) for variant in variants]
+        found = [file for file in tried if file is not None]
         if len(found) < 2:
             return found[0] if found else None
         return min(found, key=lambda data: _squared_error(image, self.decode(data, image.shape)))
 
     def _largest(self, image: Picture, variant: Any, max_bytes: int) -> bytes | None:
         """Bisection over the scale: sizes rise with quality, nearly without exception."""
-        best = None
+        best: bytes | None = None
         low, high = 0, len(self.qualities) - 1
         while low <= high:
             middle = (low + high) // 2

@@ -13,12 +13,13 @@ START_AND_SIZE = b"\xff\x4f\xff\x51"
 
 
 class JPEG2000(ImageCodec):
-    """The irreversible 9/7 wavelet with the colour transform, one quality layer; quality is the aim in decibel."""
+    """The irreversible 9/7 wavelet with the colour transform, one quality layer; quality is the aim in quarters of
+    a decibel, fine enough to fill a budget."""
 
     name = "jpeg2000"
-    title = "JPEG 2000 (OpenJPEG, codestream, 9/7 wavelet)"
-    qualities: ClassVar[range] = range(10, 61)
-    default_quality = 32
+    title = "JPEG 2000 (OpenJPEG, codestream, 9/7 wavelet); quality in quarters of a dB"
+    qualities: ClassVar[range] = range(40, 241)
+    default_quality = 128
 
     def compress(self, image: Picture, quality: int, variant: str) -> bytes:
         """One codestream."""
@@ -31,7 +32,7 @@ class JPEG2000(ImageCodec):
             mct=1,
             num_resolutions=levels,
             quality_mode="dB",
-            quality_layers=[quality],
+            quality_layers=[quality / 4],
         )
 
     def decode(self, data: bytes, shape: Shape) -> Picture:

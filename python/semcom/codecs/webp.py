@@ -9,6 +9,9 @@ from typing import ClassVar
 from . import pillow
 from .base import ImageCodec, Picture, Shape
 
+MODES_AT = 30
+"""Where the first partition of VP8 begins: behind RIFF and chunk header (20 bytes) and frame header (10)."""
+
 
 class WebP(ImageCodec):
     """Method 6, the slowest and best."""
@@ -31,3 +34,10 @@ class WebP(ImageCodec):
         if (height, width) != tuple(shape[:2]):
             raise ValueError(f"broken WEBP file: holds {width}x{height}, not {shape[1]}x{shape[0]}")
         return pillow.load(data, "WEBP", shape)
+
+    def salvage(self, prefix: bytes, size: int, shape: Shape) -> Picture:
+        """The rows that arrived, over a first guess of the others from zeros in place of what is lost. Nothing shows
+        before the first partition, which tells how each block is predicted, is there as a whole."""
+        if len(prefix) < MODES_AT or len(prefix) < MODES_AT + (int.from_bytes(prefix[20:23], "little") >> 5):
+            raise ValueError("broken WEBP file: the prediction modes are lost")
+        return self.decode(prefix + bytes(size - len(prefix)), shape)

@@ -30,4 +30,6 @@ def packaged_photograph(name: str = "coffee") -> Path:
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (file := Path(folder) / below).is_file():
             return file
-    raise ValueError(f"the photograph {name!r} comes with {distribution}, which is not here: pip install {distribution}")
+    raise ValueError(
+        f"the photograph {name!r} comes with {distribution}, which is not here: pip install {distribution}"
+    )

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
-Planes = NDArray[np.float64]
+Plane = NDArray[np.float64]
 
 BEST_PSNR_DB = 100.0
 """PSNR of equal pictures: JSON has no infinity, and no 8-bit difference of one picture comes near it."""
@@ -37,8 +39,7 @@ def ssim(original: Picture, received: Picture) -> float | None:
     _check(original, received)
     if min(original.shape[:2]) < WINDOW:
         return None
-    similarity, _ = _ssim_planes(_planes(original), _planes(received))
-    return float(similarity.mean())
+    return float(np.mean([_ssim_plane(x, y)[0] for x, y in _channels(original, received)]))
 
 
 def ms_ssim(original: Picture, received: Picture) -> float | None:
@@ -49,15 +50,18 @@ def ms_ssim(original: Picture, received: Picture) -> float | None:
     _check(original, received)
     if min(original.shape[:2]) < SMALLEST_MS_SSIM:
         return None
-    x, y = _planes(original), _planes(received)
-    product = np.ones(3)
+    return float(np.mean([_ms_ssim_plane(x, y) for x, y in _channels(original, received)]))
+
+
+def _ms_ssim_plane(x: Plane, y: Plane) -> float:
+    product = 1.0
     for scale, weight in enumerate(WEIGHTS):
         if scale:
             x, y = _halved(x), _halved(y)
-        similarity, contrast = _ssim_planes(x, y)
+        similarity, contrast = _ssim_plane(x, y)
         term = similarity if scale == len(WEIGHTS) - 1 else contrast
-        product *= np.maximum(term, 0) ** weight
-    return float(product.mean())
+        product *= max(term, 0.0) ** weight
+    return product
 
 
 def bits_per_pixel(bits: int, shape: tuple[int, ...]) -> float:
@@ -99,41 +103,42 @@ def _check(original: Picture, received: Picture) -> None:
         raise ValueError(f"pictures differ in shape: {list(original.shape)} and {list(received.shape)}")
 
 
-def _planes(picture: Picture) -> Planes:
-    """float64 [3, H, W]."""
-    return np.ascontiguousarray(np.moveaxis(picture, 2, 0), dtype=np.float64)
+def _channels(original: Picture, received: Picture) -> Iterator[tuple[Plane, Plane]]:
+    """Both pictures' channels, float64 [H, W], one after another: large pictures need the memory."""
+    for channel in range(3):
+        yield original[:, :, channel].astype(np.float64), received[:, :, channel].astype(np.float64)
 
 
-def _window() -> Planes:
+def _window() -> Plane:
     offsets = np.arange(WINDOW) - WINDOW // 2
     window = np.exp(-(offsets**2) / (2 * SIGMA**2))
     return window / window.sum()
 
 
-def _filtered(planes: Planes) -> Planes:
+def _filtered(plane: Plane) -> Plane:
     """Separable Gaussian mean where the window lies wholly inside."""
     from scipy.ndimage import correlate1d
 
     window, edge = _window(), WINDOW // 2
-    rows = correlate1d(planes, window, axis=1, mode="constant")[:, edge:-edge]
-    return correlate1d(rows, window, axis=2, mode="constant")[:, :, edge:-edge]
+    rows = correlate1d(plane, window, axis=0, mode="constant")[edge:-edge]
+    return correlate1d(rows, window, axis=1, mode="constant")[:, edge:-edge]
 
 
-def _ssim_planes(x: Planes, y: Planes) -> tuple[Planes, Planes]:
-    """Mean similarity and mean contrast-structure term of each channel."""
+def _ssim_plane(x: Plane, y: Plane) -> tuple[float, float]:
+    """Mean similarity and mean contrast-structure term of one channel."""
     mean_x, mean_y = _filtered(x), _filtered(y)
     squares, product = mean_x**2 + mean_y**2, mean_x * mean_y
     variances = _filtered(x**2 + y**2) - squares  # only the sum of both is needed
     covariance = _filtered(x * y) - product
     contrast = (2 * covariance + C2) / (variances + C2)
     similarity = (2 * product + C1) / (squares + C1) * contrast
-    return similarity.mean(axis=(1, 2)), contrast.mean(axis=(1, 2))
+    return float(similarity.mean()), float(contrast.mean())
 
 
-def _halved(planes: Planes) -> Planes:
+def _halved(plane: Plane) -> Plane:
     """2x2 means; an odd side gets a zero before and after, which is what the reference pools over."""
-    odd_rows, odd_columns = planes.shape[1] % 2, planes.shape[2] % 2
-    padded = np.pad(planes, ((0, 0), (odd_rows, odd_rows), (odd_columns, odd_columns)))
-    rows, columns = padded.shape[1] // 2 * 2, padded.shape[2] // 2 * 2
-    padded = padded[:, :rows, :columns]
-    return (padded[:, ::2, ::2] + padded[:, 1::2, ::2] + padded[:, ::2, 1::2] + padded[:, 1::2, 1::2]) / 4
+    odd_rows, odd_columns = plane.shape[0] % 2, plane.shape[1] % 2
+    padded = np.pad(plane, ((odd_rows, odd_rows), (odd_columns, odd_columns)))
+    rows, columns = padded.shape[0] // 2 * 2, padded.shape[1] // 2 * 2
+    padded = padded[:rows, :columns]
+    return (padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]) / 4

@@ -88,6 +88,7 @@ class Model:
             options.inter_op_num_threads = 1
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             options.log_severity_level = 3
+            options.enable_cpu_mem_arena = False  # it would keep the peak of the largest picture for ever
             if os.environ.get("SEMCOM_ORT_OPTIMISE") == "off":  # to test that results do not depend on it
                 options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             wanted = ["CPUExecutionProvider"]

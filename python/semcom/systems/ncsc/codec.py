@@ -21,8 +21,8 @@ LATENTS = 128
 HYPER_CLIP = 31
 CONTEXT_CLIP = 255 / 16
 DEFAULT_QUALITY = 60  # about 0.12 bit/pixel on natural photographs
-BAND = 2 * 2**20  # pixels a transform handles at once; bounds the memory for large pictures
-HALO = 12  # latent rows on each side of a band: beyond the reach of the transforms
+BAND = 2**20  # pixels a transform handles at once; bounds the memory for large pictures
+HALO = 10  # latent rows on each side of a band: the reach of the transforms is 9
 GREY = 128
 
 Picture = NDArray[np.uint8]
