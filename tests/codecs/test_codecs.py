@@ -84,6 +84,47 @@ def test_an_interrupted_jpeg_shows_its_first_rows(photograph):
     np.testing.assert_array_equal(shown[: rows - 32], whole[: rows - 32])
 
 
+def test_an_interrupted_webp_shows_more_the_more_of_it_arrived(photograph):
+    codec = get_codec("webp")
+    data = codec.encode(photograph, quality=20)
+    shown = [codec.conceal(data, int(part * len(data)), photograph.shape) for part in (0, 0.8, 0.95, 1)]
+    quality = [psnr_db(photograph, picture) for picture in shown]
+    assert quality == sorted(quality) and quality[1] > quality[0] + 1
+
+
+def test_raw_pixels_that_arrived_are_kept(photograph):
+    codec = get_codec("raw")
+    shown = codec.conceal(codec.encode(photograph), 4 + 50 * photograph.shape[1] * 3, photograph.shape)
+    np.testing.assert_array_equal(shown[:50], photograph[:50])
+    assert (shown[50:] == 128).all()
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_concealment_never_fails_wherever_the_file_broke(photograph, name):
+    codec = get_codec(name)
+    data = codec.encode(photograph, max_bytes=5000)
+    for good in np.random.default_rng(3).integers(-1, len(data) + 10, 25):
+        assert codec.conceal(data, int(good), photograph.shape).shape == photograph.shape
+
+
+def test_headers_that_announce_a_huge_picture_are_refused(photograph):
+    webp = bytearray(get_codec("webp").encode(photograph))
+    webp[26:30] = b"\xff\x3f\xff\x3f"
+    j2k = bytearray(get_codec("jpeg2000").encode(photograph))
+    j2k[8:16] = (60000).to_bytes(4, "big") * 2
+    hevc = get_codec("hevc").encode(np.zeros((2160, 4096, 3), np.uint8))
+    for name, data in (("webp", webp), ("jpeg2000", j2k), ("hevc", hevc)):
+        with pytest.raises(ValueError, match="not"):
+            get_codec(name).decode(bytes(data), photograph.shape)
+
+
+def test_hevc_spends_less_than_a_hundred_bytes_on_parameter_sets(photograph):
+    units = get_codec("hevc").encode(photograph).split(b"\x00\x00\x01")[1:]
+    kinds = [(unit[0] >> 1) & 63 for unit in units]
+    assert kinds == [32, 33, 34, 20]  # video, sequence and picture parameter set, one intra slice
+    assert sum(len(unit) + 3 for unit in units[:3]) < 100
+
+
 @pytest.mark.parametrize("name", LOSSY)
 def test_concealment_without_anything_is_grey(photograph, name):
     shape = photograph.shape[:2]

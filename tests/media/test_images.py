@@ -116,6 +116,41 @@ def test_a_manifest_names_files_and_splits(tmp_path, colours):
     assert [item.name for item in list_inputs(tmp_path, split="train")] == ["x.png"]
 
 
+def test_a_split_that_is_not_there_is_refused_with_those_that_are(tmp_path, colours):
+    write_png(tmp_path / "x.png", colours)
+    (tmp_path / "MANIFEST.tsv").write_text("file\tsplit\nx.png\ttest\n")
+    with pytest.raises(ValueError, match="'dev'.*test"):
+        list_inputs(tmp_path, split="dev")
+
+
+@pytest.mark.parametrize("text", ["name\nx.png\n", "", "file\nmissing.png\n", "file\n\udcff\n"])
+def test_a_broken_manifest_is_refused_in_one_line(tmp_path, text):
+    (tmp_path / "MANIFEST.tsv").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError) as error:
+        list_inputs(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_adobe_cmyk_file_with_inverted_inks_keeps_its_colours(tmp_path, colours):
+    Image.fromarray(colours).convert("CMYK").save(tmp_path / "x.jpg", quality=95)
+    with Image.open(tmp_path / "x.jpg") as picture:
+        assert "adobe" in picture.info
+    found = read_image(tmp_path / "x.jpg").data.astype(int)
+    assert np.abs(found[48, 8] - (0, 255, 0)).max() < 40 and np.abs(found[48, 56] - (0, 0, 100)).max() < 40
+
+
+def test_an_animation_gives_its_first_picture(tmp_path):
+    first, second = Image.new("RGB", (30, 20), "red"), Image.new("RGB", (30, 20), "blue")
+    first.save(tmp_path / "x.gif", save_all=True, append_images=[second])
+    assert tuple(read_image(tmp_path / "x.gif").data[5, 5]) == (255, 0, 0)
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path, colours):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ValueError, match="cannot write"):
+        write_png(tmp_path / "file" / "x.png", colours)
+
+
 @pytest.mark.parametrize("name", ["../x.png", "/etc/passwd", ""])
 def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path, name):
     (tmp_path / "MANIFEST.tsv").write_text(f"file\tsplit\n{name}\ttest\n")
