@@ -20,8 +20,8 @@ def colours():
 
 
 def test_rgb_png_comes_back_exactly(tmp_path, colours):
-    write_png(tmp_path / "b.png", colours)
-    np.testing.assert_array_equal(read_image(tmp_path / "b.png").data, colours)
+    write_png(tmp_path / "a" / "b.png", colours)
+    np.testing.assert_array_equal(read_image(tmp_path / "a" / "b.png").data, colours)
     assert not list(tmp_path.rglob("*.part"))
 
 

@@ -65,7 +65,10 @@ def is_image(path: str | os.PathLike[str]) -> bool:
 
 
 def write_png(path: str | os.PathLike[str], data: NDArray[np.uint8]) -> None:
-    """Write uint8 [H, W, 3] as PNG; the file appears whole or not at all. ValueError where it cannot be written."""
+    """Write uint8 [H, W, 3] as PNG; the file appears whole or not at all, its folder is made.
+
+    ValueError, one line, where it cannot be written.
+    """
     from PIL import Image
 
     if data.dtype != np.uint8 or data.ndim != 3 or data.shape[2] != 3 or not data.size:
@@ -75,6 +78,7 @@ def write_png(path: str | os.PathLike[str], data: NDArray[np.uint8]) -> None:
     Image.fromarray(np.ascontiguousarray(data)).save(buffer, "PNG")
     aside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(buffer.getvalue())
         os.replace(aside, file)
     except OSError as error:
