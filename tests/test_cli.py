@@ -117,7 +117,14 @@ def test_ctrl_c_ends_cleanly(photograph, tmp_path):
     for k in range(40):
         shutil.copy(photograph, folder / f"{k:02}{photograph.suffix}")
     command = [*SEMCOM, "run", "ncsc", "--input", str(folder), "--output", str(tmp_path / "out")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # a test run started in the background inherits an ignored SIGINT
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         while not list((tmp_path / "out").glob("*.png")):  # interrupt in the middle, not before the start
             assert process.poll() is None, process.communicate()
