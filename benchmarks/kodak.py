@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 
-from gnuradio.semcom.cli import progress_bar, versions
 from gnuradio.semcom.links import Link
 from gnuradio.semcom.media.images import read_image
 from gnuradio.semcom.media.inputs import list_inputs
+from gnuradio.semcom.output import progress_bar, versions
 from gnuradio.semcom.report import table
 
 SYSTEMS = ("ncsc", "jpeg", "webp", "avif", "hevc")
@@ -29,10 +30,14 @@ CAPS = (0.1, 0.125, 0.173)
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", type=Path, required=True)
+    parser.add_argument("--input", type=Path, help="default: kodak/ below the folder that SEMCOM_DATA names")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/kodak.json"))
     arguments = parser.parse_args()
-    messages = [read_image(item.path) for item in list_inputs(arguments.input)]
+    folder = arguments.input or (Path(os.environ["SEMCOM_DATA"]) / "kodak" if "SEMCOM_DATA" in os.environ else None)
+    if folder is None:
+        print("skipped: neither --input nor SEMCOM_DATA names photographs")
+        return
+    messages = [read_image(item.path) for item in list_inputs(folder)]
     rows = []
     bar = progress_bar(len(SYSTEMS) * len(CAPS) * len(messages), "messages")
     for cap in CAPS:

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .cli import progress_bar, versions, write_text
 from .figures import grid_figure
 from .links import Link
 from .links.link import summary
 from .media.images import read_image, write_png
 from .media.photographs import packaged_photograph
+from .output import progress_bar, return_large_blocks, versions, write_text
 from .report import RESULT_COLUMNS, limits_line, result_cells, table
 
 SYSTEMS = ("ncsc", "jpeg", "webp", "avif", "hevc")
@@ -24,6 +24,7 @@ BITS_PER_PIXEL = 0.2  # sets the airtime: so many bits of the picture over 16-QA
 
 def image_demo(output: Path, picture: Path | None, seed: int) -> int:
     """Run, print the table, write the pictures, the figure and results.json into `output`."""
+    return_large_blocks()
     original = read_image(picture or packaged_photograph())
     height, width = original.data.shape[:2]
     airtime = max(600, int(BITS_PER_PIXEL * height * width * 0.75 / 100) * 100)
