@@ -108,6 +108,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         return arguments.function(arguments)
+    except BrokenPipeError:  # `semcom list | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         message = " ".join(str(error).split())
         print(f"semcom {arguments.command}: {message}", file=sys.stderr)
