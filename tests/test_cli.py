@@ -83,6 +83,10 @@ def test_a_table_pictures_and_a_figure_for_people(photograph, tmp_path):
         ("run", "ncsc", "--input", "TEXT"),
         ("run", "ncsc", "--input", "EMPTY"),
         ("grc", "missing.grc"),
+        ("run", "ncsc", "--input", "PHOTO", "--esn0-db", "six"),
+        ("run", "ncsc", "--input", "PHOTO", "--profile", "burst"),
+        ("run", "ncsc"),
+        ("nosuch",),
     ],
 )
 def test_bad_input_ends_with_status_2_and_one_line(arguments, photograph, tmp_path):

@@ -102,13 +102,13 @@ tools() {
         >"$log" 2>&1 || { tail -n 20 "$log" >&2; return 1; }
 }
 timed "git and make" tools
-git clone --quiet --no-hardlinks "file://$project" "$root/root/gr-semcom"
+git clone --quiet --no-hardlinks "file://$project" "$root/srv/gr-semcom"
 
 [ $# -gt 0 ] || set -- "make demo" "make test"
 for command in "$@"; do
     say "running: $command"
     start=$SECONDS
-    inside "cd /root/gr-semcom && $command" || { say "FAILED after $((SECONDS - start)) s: $command"; exit 1; }
+    inside "cd /srv/gr-semcom && $command" || { say "FAILED after $((SECONDS - start)) s: $command"; exit 1; }
     say "passed: $command: $((SECONDS - start)) s"
 done
 say "all passed in $((SECONDS - began)) s"

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from .output import prepare_output, progress_bar, return_large_blocks, safe_name, versions, write_text
 
@@ -26,9 +26,17 @@ TRAIN_EXAMPLES = """example:
 """
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of every subcommand."""
-    top = argparse.ArgumentParser(prog="semcom", description="Semantic communication over GNU Radio.")
+    top = OneLineParser(prog="semcom", description="Semantic communication over GNU Radio.")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     raw = argparse.RawDescriptionHelpFormatter
 
@@ -88,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--loss", choices=("mse", "ms_ssim"), default="mse")
     sub.add_argument("--time-budget", type=float, default=3600.0, metavar="S", help="seconds, all runs together")
     sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --output")
-    sub.add_argument("--start", type=Path, help="weights of another run to begin with")
+    sub.add_argument("--start", type=Path, help="weights of another run, or a model folder, to begin with")
     sub.add_argument("--threads", type=int, default=0)
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     sub.add_argument("--seed", type=int, default=1)

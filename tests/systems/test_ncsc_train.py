@@ -80,6 +80,21 @@ def test_exported_graphs_agree_with_torch(run):
         np.testing.assert_allclose(session.run(None, {"latents": y})[0], wanted, atol=2e-3)
 
 
+def test_an_exported_model_can_be_restored_for_further_training(run):
+    from gnuradio.semcom.systems.ncsc.export import export, restore
+    from gnuradio.semcom.systems.ncsc.network import Small
+
+    folder = run / "models" / "ncsc" / "again"
+    export(run / "run" / "weights.pt", folder, {"name": "own"})
+    state = restore(folder)
+    Small().load_state_dict(state)
+    trained = torch.load(run / "run" / "weights.pt", weights_only=True)
+    assert state.keys() == trained.keys()
+    for name, value in trained.items():
+        tolerance = 0.5 if name == "hyper_index" else 2e-3
+        np.testing.assert_allclose(state[name].numpy(), value.float().numpy(), atol=tolerance, err_msg=name)
+
+
 def test_exact_convolutions_do_not_depend_on_the_order_of_summation():
     from gnuradio.semcom.systems.ncsc.network import CLIP, STEP, ExactConv
 
@@ -93,6 +108,12 @@ def test_exact_convolutions_do_not_depend_on_the_order_of_summation():
         double = torch.nn.functional.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
     assert torch.equal(conv(x), shuffled)
     assert torch.equal(conv(x).double(), double)
+
+
+def test_the_small_preset_has_the_documented_number_of_parameters():
+    from gnuradio.semcom.systems.ncsc.network import parameter_count
+
+    assert parameter_count() == 5_933_200
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path):

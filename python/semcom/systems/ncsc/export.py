@@ -96,6 +96,31 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
     os.replace(temporary, folder / "card.yml")
 
 
+def restore(folder: Path) -> dict[str, Tensor]:
+    """The state of `Small` from exported files, so that training can go on from a shipped model.
+
+    Weights come back as they were stored: float16, those of the entropy networks on their grids.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    state: dict[str, Tensor] = {}
+    for part in ("analysis", "hyper_analysis", "entropy_first", "entropy_second", "synthesis"):
+        for tensor in onnx.load(str(folder / f"{part}.onnx")).graph.initializer:
+            name = tensor.name.removesuffix(".half")
+            if name.startswith("model."):
+                name = name.removeprefix("model.")
+            else:
+                name = f"{part}.{name.removeprefix('part.')}"
+            state[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+    with np.load(folder / "constants.npz", allow_pickle=False) as constants:
+        nodes = np.round(np.arange(QUALITIES) * 255 / (QUALITIES - 1)).astype(int)
+        state["hyper_index"] = torch.from_numpy(constants["hyper_index"][nodes].astype(np.float32))
+        for name in ("log_gain", "log_inverse_gain"):
+            state[name] = torch.from_numpy(constants[name])
+    return state
+
+
 def _write_graph(path: Path, module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> None:
     """Export with free batch, height and width; weights are stored as float16 and cast when loaded."""
     import onnx

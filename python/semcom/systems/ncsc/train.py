@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from .export import restore
 from .network import QUALITIES, Small
 
 # one lambda a quality node, for R + lambda * 255^2 * MSE (R in bit/pixel)
@@ -155,7 +156,8 @@ def train(
 
     `output` receives `checkpoint.pt` (resumable), `weights.pt` (averaged, float16) and `log.jsonl`. From the
     share `exact_from` of the budget on, the entropy networks train in exact arithmetic. SIGTERM and Ctrl-C
-    save a checkpoint first. `start` takes weights of another run as the beginning of this one.
+    save a checkpoint first. `start`, the weights of another run or the folder of an exported
+    model, is the beginning of this one.
     """
     output.mkdir(parents=True, exist_ok=True)
     if threads:
@@ -167,7 +169,8 @@ def train(
     if device == "cpu":
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start:
-        model.load_state_dict({k: v.float() for k, v in torch.load(start, weights_only=True).items()})
+        state = restore(start) if start.is_dir() else torch.load(start, weights_only=True)
+        model.load_state_dict({k: v.float() for k, v in state.items()})
     average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
     step, elapsed = 0, 0.0
