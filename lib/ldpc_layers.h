@@ -111,6 +111,8 @@ SEMCOM_INLINE void update_row(const Graph &graph, const State &state, int row, i
     }
 }
 
+constexpr int kCoreRows = 4;
+
 // The row degrees that the two base graphs have.
 inline bool degree_is_known(int degree) { return (degree >= 3 && degree <= 10) || degree == kMaxDegree; }
 
@@ -131,13 +133,15 @@ SEMCOM_INLINE void update_rows(const Graph &graph, const State &state, int alpha
     }
 }
 
-// True when every parity check of the rows in use holds. A value of zero is no decision: its checks do not hold,
-// so that an erased block is never taken for the all-zero word.
+// True when the word found satisfies every parity check. Each row from the fifth on defines one parity bit that stands
+// in no other check; the word takes that bit from its row, so only the four core rows can fail. (To ask the
+// posteriors of those bits too costs an iteration or two and calls blocks bad whose information is right.) A value
+// of zero is no decision: its checks do not hold, so that an erased block is never taken for the all-zero word.
 template <int Lanes>
 SEMCOM_INLINE bool checks_hold(const Graph &graph, const State &state) {
     typedef typename Vector<Lanes>::type V;
     int16_t failed[kMargin];
-    for (int row = 0; row < graph.rows; ++row) {
+    for (int row = 0; row < graph.rows && row < kCoreRows; ++row) {
         const int begin = graph.row_start[row];
         const int degree = graph.row_start[row + 1] - begin;
         const int16_t *values[kMaxDegree];
