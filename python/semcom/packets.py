@@ -36,6 +36,7 @@ BUFFER_ITEMS = 32768
 STEP_SECONDS = 0.01  # a call ends after this time, so that a slow block does not hold finished packets back
 SCAN_ITEMS = 4096  # how far ahead tags are fetched: each tag once, and never a whole buffer of them in one go
 STOP_SECONDS = 10.0
+SWITCH_SECONDS = 0.001  # how long a block may keep the interpreter from others; Python's 5 ms costs a fifth of the rate
 
 _LENGTH = pmt.intern(LENGTH_TAG)
 _META = pmt.intern(META_TAG)
@@ -309,6 +310,7 @@ class PacketBlock(gr.basic_block):
         """Reset all state. All blocks start before any works, so an old fault can be cleared here."""
         _faults.current = None
         self._start_error = None
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         try:
             detail = self.gateway.detail()
             if detail is self._detail:  # start() gets a new one each time, unlock() keeps it and clears its tags
