@@ -34,6 +34,7 @@ class Stage:
 
     inputs: ClassVar[tuple[Port, ...]] = ()
     outputs: ClassVar[tuple[Port, ...]] = ()
+    heavy: ClassVar[bool] = False  # takes much longer than its packet's arrays to copy: worth a processor of its own
 
     def prepare(self) -> None:
         """Load what is slow (models, tables) before the first packet; must be safe to call twice."""

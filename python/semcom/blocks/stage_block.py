@@ -17,7 +17,7 @@ class StageBlock(PacketBlock):
     """Runs a stage on every packet; a parameter may change while the flowgraph runs."""
 
     def __init__(self, stage: Stage, name: str = "") -> None:
-        super().__init__(name or type(stage).__name__, stage.inputs, stage.outputs)
+        super().__init__(name or type(stage).__name__, stage.inputs, stage.outputs, stage.heavy)
         self.stage = stage
         self._prepared = False
 

@@ -35,6 +35,7 @@ class Encoder(Stage):
 
     inputs: ClassVar = (Port("message", np.uint8),)
     outputs: ClassVar = (Port("bits", np.uint8),)
+    heavy: ClassVar = True
 
     system: str = "ncsc"
     model: str = ""
@@ -107,6 +108,7 @@ class Decoder(Stage):
 
     inputs: ClassVar = (Port("bits", np.uint8),)
     outputs: ClassVar = (Port("message", np.uint8),)
+    heavy: ClassVar = True
 
     system: str = "ncsc"
     model: str = ""
