@@ -21,6 +21,7 @@ import numpy as np
 
 from gnuradio.semcom.links.flowgraph import stream
 from gnuradio.semcom.media.photographs import packaged_photograph
+from gnuradio.semcom.output import processor
 from gnuradio.semcom.phy.stages import (
     Channel,
     ChannelDecoder,
@@ -31,14 +32,6 @@ from gnuradio.semcom.phy.stages import (
     Mapper,
     SoftDemapper,
 )
-
-
-def processor() -> str:
-    """Name of the processor as the kernel gives it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return "unknown"
 
 
 def chain(bits_per_packet: int = 47_000, packets: int = 60) -> dict[str, float]:

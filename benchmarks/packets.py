@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from gnuradio.semcom import packets
 from gnuradio.semcom.message import Meta
+from gnuradio.semcom.output import processor
 from gnuradio.semcom.stage import Port
 
 BLOCKS = 6
@@ -78,13 +79,6 @@ def measure(count: int) -> float:
     elapsed = time.perf_counter() - begun
     assert chain[-1].arrived == count
     return elapsed
-
-
-def processor() -> str:
-    """Name of the processor, as the system knows it."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from gnuradio.semcom.kernels import library
+from gnuradio.semcom.output import processor
 from gnuradio.semcom.phy import LDPC5G, Modulation
 from gnuradio.semcom.phy.channel import noise
 from gnuradio.semcom.phy.snr import noise_var
@@ -35,14 +35,6 @@ def best_time(call: Callable[[], Any]) -> float:
         call()
         times.append(time.process_time() - start)
     return min(times)
-
-
-def processor() -> str:
-    """Name of the processor."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def kernel() -> str:

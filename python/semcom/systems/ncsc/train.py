@@ -29,7 +29,7 @@ STRUCTURE_FACTOR = 1300.0  # lambda of 1 - MS-SSIM per lambda of MSE: equal rate
 
 
 def load_photographs(folders: list[Path]) -> list[np.ndarray]:
-    """All training photographs, uint8 [H, W, 3]; test splits are refused, not skipped over silently."""
+    """All photographs of the folders, uint8 [H, W, 3]; of a folder with a MANIFEST.tsv only splits train and val."""
     pictures = []
     for folder in folders:
         manifest = folder / "MANIFEST.tsv"
