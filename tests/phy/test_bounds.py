@@ -8,7 +8,7 @@ import pytest
 
 from gnuradio.semcom.phy import bounds
 from gnuradio.semcom.phy.adaptation import choose_mcs, message_error_rate
-from gnuradio.semcom.phy.channel import noise
+from gnuradio.semcom.phy.channel import noise, transmit
 from gnuradio.semcom.phy.mcs import get
 from gnuradio.semcom.phy.segmentation import layout
 
@@ -78,6 +78,128 @@ def test_outage_of_one_rayleigh_fade_follows_its_distribution():
     assert bounds.outage_probability(4 / 3, 12.0, model="rician", rician_k=10) < expected / 2
 
 
+@pytest.mark.parametrize(("model", "rician_k"), [("rayleigh", 0.0), ("rician", 4.0)])
+@pytest.mark.parametrize("diversity", [1, 2, 3, 9, 300])
+def test_computed_outage_agrees_with_drawn_fades(model, rician_k, diversity):
+    for esn0_db in (3.0, 8.0):
+        trials = 40_000 if diversity < 300 else 4_000
+        drawn = bounds.outage_probability(4 / 3, esn0_db, "16qam", model, diversity, rician_k, trials, seed=5)
+        computed = float(bounds.outage_bler(4 / 3, esn0_db, "16qam", model, diversity, rician_k))
+        deviation = math.sqrt(max(computed * (1 - computed), 1 / trials) / trials)
+        assert abs(drawn - computed) < 4 * deviation + (0.006 if diversity > bounds.MANY_FADES else 0.0)
+
+
+def test_outage_of_coded_modulation_falls_with_the_published_diversity():
+    # Knopp and Humblet, IEEE Trans. IT 2000: order 1 + floor(L (1 - R / bits)), here 1, 2, 3, 3 for L = 1 ... 4
+    for fades, order in ((1, 1), (2, 2), (3, 3), (4, 3)):
+        high, low = bounds.outage_bler(4 / 3, [25.0, 35.0], "16qam", "rayleigh", fades)
+        assert math.log10(high / low) == pytest.approx(order, abs=0.25)
+
+
+def test_outage_at_the_ends():
+    assert bounds.outage_bler(2.0, [10.0, 60.0], "qpsk").tolist() == [1.0, 1.0]  # the constellation's full rate
+    limit = bounds.required_esn0_db(1.0, "qpsk")
+    assert bounds.outage_bler(1.0, [limit - 0.1, limit + 0.1], "qpsk", "awgn").tolist() == [1.0, 0.0]
+
+
+def test_ergodic_capacity_of_rayleigh_fading_has_its_closed_form():
+    from scipy.special import exp1
+
+    for esn0_db in (-10.0, 0.0, 10.0, 30.0):  # Alouini and Goldsmith, IEEE Trans. VT 1999: exp(1/g) E1(1/g) / ln 2
+        inverse = 10 ** (-esn0_db / 10)
+        expected = math.exp(inverse) * exp1(inverse) / math.log(2)
+        assert bounds.ergodic_capacity("qpsk", esn0_db, kind="gaussian") == pytest.approx(expected, abs=2e-4)
+    awgn, rician, rayleigh = (
+        bounds.required_esn0_db(4 / 3, "16qam", "bicm", model, 3.0) for model in ("awgn", "rician", "rayleigh")
+    )
+    assert awgn < rician < rayleigh
+    assert bounds.ergodic_capacity("16qam", rayleigh) == pytest.approx(4 / 3, abs=1e-4)
+    assert bounds.ergodic_capacity("16qam", awgn, "awgn") == pytest.approx(4 / 3, abs=1e-3)
+
+
+def test_the_normal_approximation_as_a_curve_is_the_inverse_of_its_threshold():
+    for kind in bounds.KINDS:
+        threshold = bounds.normal_approximation_esn0_db(4 / 3, 1152, 1e-3, "16qam", kind)
+        curve = bounds.normal_approximation_bler(4 / 3, 1152, [threshold - 1, threshold, threshold + 1], "16qam", kind)
+        assert curve[1] == pytest.approx(1e-3, rel=1e-3)
+        assert curve[0] > 0.1 > 1e-6 > curve[2]
+
+
+@pytest.mark.parametrize(
+    ("modulation", "at_1e5", "at_1e6"),
+    [
+        # Eb/N0 in dB of the bit error rate curves of Proakis, "Digital Communications", and of every textbook since
+        ("bpsk", 9.59, 10.53), ("qpsk", 9.59, 10.53), ("16qam", 13.4, 14.4), ("64qam", 17.8, 18.8),
+        ("256qam", 22.5, 23.5),
+    ],
+)  # fmt: skip
+def test_uncoded_error_rates_lie_on_the_textbook_curves(modulation, at_1e5, at_1e6):
+    shift = 10 * math.log10(bounds.Modulation(modulation).bits_per_symbol)
+    for ebn0_db, target in ((at_1e5, 1e-5), (at_1e6, 1e-6)):
+        above, below = bounds.uncoded_ber(modulation, [ebn0_db + shift - 0.05, ebn0_db + shift + 0.05])
+        assert above > target > below
+
+
+def test_uncoded_bpsk_over_rayleigh_fading_has_its_published_values():
+    # Proakis: (1 - sqrt(g / (1 + g))) / 2, about 1 / (4 g): 2.327e-2 at 10 dB, 2.481e-3 at 20, 2.498e-4 at 30
+    found = bounds.uncoded_ber("bpsk", [10.0, 20.0, 30.0], "rayleigh")
+    np.testing.assert_allclose(found, [2.327e-2, 2.481e-3, 2.498e-4], rtol=5e-4)
+
+
+@pytest.mark.parametrize("modulation", ["qpsk", "16qam", "64qam", "256qam"])
+@pytest.mark.parametrize("esn0_db", [0.0, 12.0, 24.0])
+def test_the_closed_form_equals_a_sum_over_decision_regions(modulation, esn0_db):
+    levels = bounds.Modulation(modulation).levels
+    order = np.argsort(levels)
+    edges = np.concatenate(([-np.inf], (levels[order][1:] + levels[order][:-1]) / 2, [np.inf]))
+    deviation = math.sqrt(0.5 * 10 ** (-esn0_db / 10))
+    bits = len(levels).bit_length() - 1
+    errors = wrong = 0.0
+    for sent, level in enumerate(levels):
+        tails = bounds.gaussian_tail((edges - level) / deviation)
+        for place, region in enumerate(order):
+            chance = (tails[place] - tails[place + 1]) / len(levels)
+            errors += chance * bin(sent ^ int(region)).count("1") / bits
+            wrong += chance * (sent != region)
+    assert bounds.uncoded_ber(modulation, esn0_db) == pytest.approx(errors, rel=1e-7, abs=1e-15)
+    assert bounds.uncoded_ser(modulation, esn0_db) == pytest.approx(1 - (1 - wrong) ** 2, rel=1e-7, abs=1e-15)
+
+
+@pytest.mark.parametrize("model", ["awgn", "rayleigh", "rician"])
+@pytest.mark.parametrize("modulation", ["bpsk", "qpsk", "16qam", "64qam", "256qam"])
+def test_uncoded_theory_agrees_with_our_mapper_and_channel(modulation, model):
+    rng = np.random.default_rng(11)
+    mapping = bounds.Modulation(modulation)
+    symbols, esn0_db = 60_000, 6.0 if modulation in ("bpsk", "qpsk") else 14.0
+    bits = rng.integers(0, 2, symbols * mapping.bits_per_symbol, dtype=np.uint8)
+    received, h = transmit(mapping.map(bits), model, esn0_db, rng, "symbol", 3.0)
+    wrong = (mapping.decide(received / h) != bits).reshape(symbols, -1)
+    ser = float(bounds.uncoded_ser(modulation, esn0_db, model, 3.0))
+    ber = float(bounds.uncoded_ber(modulation, esn0_db, model, 3.0))
+    # bits of one symbol err together at worst: the symbol's deviation bounds that of the mean bit
+    deviation = math.sqrt(ser * (1 - ser) / symbols)
+    assert abs(np.mean(wrong.any(axis=1)) - ser) < 4 * deviation
+    assert abs(np.mean(wrong) - ber) < 4 * deviation
+    assert ber < ser or modulation == "bpsk"
+
+
+def test_rician_fading_lies_between_rayleigh_and_a_steady_channel():
+    grid = np.array([-20.0, 0.0, 20.0, 40.0])
+    for rate in (bounds.uncoded_ber, bounds.uncoded_ser):
+        for modulation in ("bpsk", "64qam"):
+            none = rate(modulation, grid, "rician", 0.0)
+            np.testing.assert_allclose(none, rate(modulation, grid, "rayleigh"), rtol=1e-9)
+            steady = rate(modulation, grid[:2], "rician", 1e6)
+            np.testing.assert_allclose(steady, rate(modulation, grid[:2]), rtol=1e-3)
+
+
+def test_a_block_without_a_code_fails_with_any_of_its_symbols():
+    ser = float(bounds.uncoded_ser("qpsk", 12.0))
+    assert bounds.uncoded_bler("qpsk", 1, 12.0) == pytest.approx(ser)
+    assert bounds.uncoded_bler("qpsk", 1000, 12.0) == pytest.approx(1 - (1 - ser) ** 1000)
+    assert bounds.uncoded_bler("qpsk", 1000, -30.0) == pytest.approx(1.0)
+
+
 def test_capacity_airtime_of_a_kilobit_at_zero_db():
     assert bounds.capacity_airtime(1000, 0.0) == pytest.approx(1000)
 
@@ -114,6 +236,12 @@ def test_the_chosen_scheme_keeps_the_outage_by_its_own_estimate():
         lambda: bounds.capacity("16qam", 0.0, "best"), lambda: bounds.capacity("16qam", float("nan")),
         lambda: bounds.required_esn0_db(0), lambda: bounds.normal_approximation_esn0_db(1, 0),
         lambda: bounds.normal_approximation_esn0_db(1, 100, 0.0), lambda: bounds.outage_probability(1, 3, diversity=0),
+        lambda: bounds.normal_approximation_bler(0, 10, 3.0), lambda: bounds.normal_approximation_bler(1, 0, 3.0),
+        lambda: bounds.outage_bler(0, 3.0), lambda: bounds.outage_bler(1, 3.0, diversity=0),
+        lambda: bounds.outage_bler(1, 3.0, model="cable"), lambda: bounds.ergodic_capacity("qpsk", 3.0, kind="cm"),
+        lambda: bounds.required_esn0_db(1.0, "16qam", model="cable"), lambda: bounds.uncoded_ber("8psk", 3.0),
+        lambda: bounds.uncoded_ber("qpsk", float("nan")), lambda: bounds.uncoded_ser("qpsk", 3.0, "cable"),
+        lambda: bounds.uncoded_ser("qpsk", 3.0, "rician", -1.0), lambda: bounds.uncoded_bler("qpsk", 0, 3.0),
         lambda: choose_mcs(6.0), lambda: choose_mcs(6.0, symbols=100, bits=3), lambda: choose_mcs(6.0, "cable", bits=3),
         lambda: choose_mcs(6.0, bits=3, outage=1.0), lambda: choose_mcs(float("nan"), bits=3),
     ],
