@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import operator
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -72,17 +73,23 @@ class LDPC5G:
     """One code block of `k` information bits in `n` coded bits.
 
     k: 24 to 8448. n: k to 2**20; below the mother rate (1/3 or 1/5) the circular buffer repeats.
-    rv: redundancy version 0 to 3. alpha: factor of the normalised min-sum, 0 < alpha <= 1, kept in steps of
-    1/32; None takes `default_alpha(k / n)`. Objects are immutable and may be shared by threads.
+    rv: redundancy version 0 to 3, or several of them, such as (0, 2): then a word is that many transmissions of `n`
+    bits one after the other, at most 2**20 bits in all, and the decoder combines them softly (hybrid ARQ with
+    incremental redundancy). alpha: factor of the normalised min-sum, 0 < alpha <= 1, kept in steps of 1/32; None
+    takes `default_alpha` of the rate of all transmissions. Objects are immutable and may be shared by threads.
     Raises ValueError for anything else.
     """
 
-    def __init__(self, k: int, n: int, rv: int = 0, alpha: float | None = None) -> None:
+    def __init__(self, k: int, n: int, rv: int | Sequence[int] = 0, alpha: float | None = None) -> None:
         self.k = _integer("k", k, MIN_K, MAX_K)
         self.n = _integer("n", n, self.k, MAX_N)
-        self.rv = _integer("rv", rv, 0, 3)
+        several = isinstance(rv, Sequence) and not isinstance(rv, str)
+        self.rvs = tuple(_integer("rv", one, 0, 3) for one in (rv if several else (rv,)))  # type: ignore[union-attr]
+        self.length = self.n * len(self.rvs)
+        if not self.rvs or self.length > MAX_N:
+            raise ValueError(f"rv must name 1 to {MAX_N // self.n} transmissions of {self.n} bits, not {len(self.rvs)}")
         if alpha is None:
-            alpha = default_alpha(self.k / self.n)
+            alpha = default_alpha(self.k / self.length)
         if not 0.0 < alpha <= 1.0:
             raise ValueError(f"alpha must be above 0 and at most 1, not {alpha!r}")
         self._alpha = max(1, round(alpha * _ALPHA_STEPS))
@@ -95,7 +102,8 @@ class LDPC5G:
         self._lift(lifting_set)
 
     def __repr__(self) -> str:
-        return f"LDPC5G(k={self.k}, n={self.n}, rv={self.rv}, alpha={self.alpha})"
+        rv = self.rvs[0] if len(self.rvs) == 1 else self.rvs
+        return f"LDPC5G(k={self.k}, n={self.n}, rv={rv}, alpha={self.alpha})"
 
     def _lifting(self) -> tuple[int, int]:
         filled = self._systematic
@@ -111,16 +119,17 @@ class LDPC5G:
         if self.k > 2 * self.z:
             pieces.append((2 * self.z, self.k))
         pieces.append((fillers.stop, 2 * self.z + buffer))
-        start = 2 * self.z + _START[self.base_graph][self.rv] * self.z
         runs: list[tuple[int, int]] = []
-        left = self.n
-        while left:
-            for low, high in pieces:
-                low = max(low, start)
-                if low < high and left:
-                    runs.append((low, min(high - low, left)))
-                    left -= runs[-1][1]
-            start = 0
+        for rv in self.rvs:
+            start = 2 * self.z + _START[self.base_graph][rv] * self.z
+            left = self.n
+            while left:
+                for low, high in pieces:
+                    low = max(low, start)
+                    if low < high and left:
+                        runs.append((low, min(high - low, left)))
+                        left -= runs[-1][1]
+                start = 0
         return np.array(runs, np.int32)
 
     def _lift(self, lifting_set: int) -> None:
@@ -145,7 +154,7 @@ class LDPC5G:
         return starts, column, shift
 
     def encode(self, bits: ArrayLike) -> NDArray[np.uint8]:
-        """Information bits, uint8 [B, k] of 0 and 1, to coded bits, uint8 [B, n]; [k] gives [n]."""
+        """Information bits, uint8 [B, k] of 0 and 1, to coded bits, uint8 [B, length]; [k] gives [length]."""
         array = np.asarray(bits)
         if array.ndim not in (1, 2) or array.shape[-1] != self.k:
             raise ValueError(f"bits must have shape [B, {self.k}], not {list(array.shape)}")
@@ -155,13 +164,13 @@ class LDPC5G:
         if array.size and (array.max() > 1 or array.min() < 0):
             raise ValueError(f"bits must be 0 and 1, found {array.min()} to {array.max()}")
         array = np.ascontiguousarray(array, np.uint8)
-        coded = np.empty((*array.shape[:-1], self.n), np.uint8)
+        coded = np.empty((*array.shape[:-1], self.length), np.uint8)
         blocks = array.size // self.k
         starts, column, shift = self._all_edges
         status = library().semcom_ldpc_encode(
             _pointer(array), ctypes.c_int64(blocks), self.k, self._systematic, self.z, self._columns,
             self._encoder_rows, _pointer(starts), _pointer(column), _pointer(shift),
-            _pointer(self._runs), len(self._runs), self.n, _pointer(coded),
+            _pointer(self._runs), len(self._runs), self.length, _pointer(coded),
         )  # fmt: skip
         if status:
             raise MemoryError("no memory for the LDPC encoder")
@@ -172,17 +181,17 @@ class LDPC5G:
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.int32]]:
         """Layered normalised min-sum with early stop for each block.
 
-        llr: float32 [B, n], log P(0)/P(1) in natural units. NaN counts as 0 (nothing known); infinities and
+        llr: float32 [B, length] (length is n times the transmissions), log P(0)/P(1) in natural units. NaN counts as 0 (nothing known); infinities and
         very large values saturate. Returns bits uint8 [B, k], ok bool [B], iterations int32 [B] (at least 1).
         `ok` says that every parity check holds; a bit about which nothing is known at the end (LLR exactly 0)
-        fulfils none, so an erased block is not ok. A single block [n] gives [k] and two scalars' arrays.
+        fulfils none, so an erased block is not ok. A single block [length] gives [k] and two scalars' arrays.
         """
         limit = _integer("max_iterations", max_iterations, 1, 10_000)
         array = np.asarray(llr)
         if array.dtype.kind not in "fiu":
             raise ValueError(f"llr must be real numbers (float32), not {array.dtype}")
-        if array.ndim not in (1, 2) or array.shape[-1] != self.n:
-            raise ValueError(f"llr must have shape [B, {self.n}], not {list(array.shape)}")
+        if array.ndim not in (1, 2) or array.shape[-1] != self.length:
+            raise ValueError(f"llr must have shape [B, {self.length}], not {list(array.shape)}")
         array = np.ascontiguousarray(array, np.float32)
         lead = array.shape[:-1]
         bits = np.empty((*lead, self.k), np.uint8)
@@ -190,9 +199,9 @@ class LDPC5G:
         iterations = np.empty(lead, np.int32)
         starts, column, shift = self._used_edges
         status = library().semcom_ldpc_decode(
-            _pointer(array), ctypes.c_int64(array.size // self.n), self.k, self._systematic, self.z, self._columns,
+            _pointer(array), ctypes.c_int64(array.size // self.length), self.k, self._systematic, self.z, self._columns,
             self._decoder_rows, _pointer(starts), _pointer(column), _pointer(shift),
-            _pointer(self._runs), len(self._runs), self.n, self._alpha, limit,
+            _pointer(self._runs), len(self._runs), self.length, self._alpha, limit,
             _pointer(bits), _pointer(ok), _pointer(iterations),
         )  # fmt: skip
         if status:
@@ -201,6 +210,6 @@ class LDPC5G:
 
 
 @lru_cache(maxsize=256)
-def ldpc_code(k: int, n: int, rv: int = 0, alpha: float | None = None) -> LDPC5G:
+def ldpc_code(k: int, n: int, rv: int | tuple[int, ...] = 0, alpha: float | None = None) -> LDPC5G:
     """A shared `LDPC5G` with these parameters, made once."""
     return LDPC5G(k, n, rv, alpha)
