@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -35,6 +35,7 @@ LENGTH_TAG = "packet_len"
 META_TAG = "packet_meta"
 BUFFER_ITEMS = 32768
 STEP_SECONDS = 0.01  # a call ends after this time, so that a slow block does not hold finished packets back
+WAIT_SECONDS = 0.0002  # between two questions to a block that waits for a message; they arrive only in between
 SCAN_ITEMS = 4096  # how far ahead tags are fetched: each tag once, and never a whole buffer of them in one go
 STOP_SECONDS = 10.0
 
@@ -92,6 +93,7 @@ class _Faults:
 
 _faults = _Faults()
 atexit.register(_faults.exit)
+report_fault = _faults.report  # for message handlers, whose exceptions GNU Radio only logs
 
 
 def run(tb: gr.top_block, timeout_s: float | None = None) -> None:
@@ -273,7 +275,8 @@ class _Writer:
 class PacketBlock(gr.basic_block):
     """Base of all blocks: whole packets in, whole packets out, one on each port at a time.
 
-    A subclass defines `process`; one without inputs defines `packets` instead. Inputs are read in port order and
+    A subclass defines `process`; one without inputs defines `packets` instead. A `process` that is a generator sends
+    any number of packets for one that it was given; while it yields None it is asked again and again. Inputs are read in port order and
     outputs written in port order, which keeps splits and joins of such blocks free of deadlocks. Only the two
     packet tags travel. A `heavy` block, one that spends its time outside the interpreter, gets any processor; the
     others share one. Whatever a subclass raises stops the flowgraph and is printed; see `run`.
@@ -287,6 +290,7 @@ class PacketBlock(gr.basic_block):
         self._writers = [_Writer(self.gateway, number, port) for number, port in enumerate(outputs)]
         self._writing = False
         self._starved = False
+        self._pending: Iterator[tuple[Any, ...] | None] | None = None  # a `process` with more to send
         self._start_error: Exception | None = None
         self._detail: Any = None
         self._source: Iterator[tuple[Any, ...]] | None = None
@@ -308,7 +312,10 @@ class PacketBlock(gr.basic_block):
         """Load what is slow; called whenever the flowgraph starts."""
 
     def process(self, *arrays: NDArray[Any], meta: Meta) -> tuple[Any, ...] | None:
-        """One packet: an array [n] for each input and the merged meta, to an array for each output, then the meta."""
+        """One packet: an array [n] for each input and the merged meta, to an array for each output, then the meta.
+
+        A generator yields any number of such results, or None to be asked again `WAIT_SECONDS` later.
+        """
         raise TypeError(f"{type(self).__name__} does not define process()")
 
     def packets(self) -> Iterable[tuple[Any, ...]]:
@@ -334,6 +341,7 @@ class PacketBlock(gr.basic_block):
             for writer in self._writers:
                 writer.reset()
             self._writing = self._starved = False
+            self._pending = None
             self.packet_count = 0
             self.prepare()
             self._source = None if self._readers else iter(self.packets())
@@ -392,34 +400,51 @@ class PacketBlock(gr.basic_block):
         deadline = time.monotonic() + STEP_SECONDS
         while True:
             if not self._writing:
-                for reader, window in zip(self._readers, input_items, strict=True):
-                    if not reader.pull(window):
-                        return False
-                if not self._make():
+                if self._pending is None:
+                    for reader, window in zip(self._readers, input_items, strict=True):
+                        if not reader.pull(window):
+                            return False
+                made = self._make()
+                if made is None:
                     return True
-                self._writing = True
-            for writer, window in zip(self._writers, output_items, strict=True):
-                if not writer.push(window):
+                self._writing = made
+                if not made and self._pending is not None:
                     return False
-            self._writing = False
-            self.packet_count += 1
-            for reader in self._readers:
-                reader.release()
+            if self._writing:
+                for writer, window in zip(self._writers, output_items, strict=True):
+                    if not writer.push(window):
+                        return False
+                self._writing = False
+            if self._pending is None:
+                self.packet_count += 1
+                for reader in self._readers:
+                    reader.release()
             if time.monotonic() > deadline:
                 return False
 
-    def _make(self) -> bool:
-        """The next packet of every output; False when a source has nothing more."""
+    def _make(self) -> bool | None:
+        """Whether there is a next packet of every output; None when a source has nothing more."""
         if self._source is not None:
             result = next(self._source, None)
             if result is None:
-                return False
-        else:
+                return None
+        elif self._pending is None:
             arrays = [reader.array() for reader in self._readers]
             meta = self._readers[0].meta
             for reader in self._readers[1:]:
                 meta = {**meta, **reader.meta}
             result = self.process(*arrays, meta=meta)
+            if isinstance(result, Generator):
+                self._pending = result
+        if self._pending is not None:
+            try:
+                result = next(self._pending)
+            except StopIteration:
+                self._pending = None
+                return False
+            if result is None:
+                time.sleep(WAIT_SECONDS)
+                return False
         if self._writers:
             if not isinstance(result, tuple) or len(result) != len(self._writers) + 1:
                 raise PacketError(f"expected {len(self._writers)} arrays and the meta of a packet, not {result!r:.80}")
