@@ -61,6 +61,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--quality", type=int, default=-1, metavar="Q", help="the codec's own quality number")
     sub.add_argument("--max-iterations", type=int, default=50, metavar="N", help="LDPC iterations (default 50)")
     sub.add_argument("--interleave", action="store_true", help="send code blocks in turns: each meets every fade")
+    sub.add_argument("--code", default="ldpc", help="channel code: ldpc (default), polar-128 ... polar-1024")
+    harq = "transmissions of a message at most, with other redundancy each time (hybrid ARQ; default 1, at most 4)"
+    sub.add_argument("--harq", type=int, default=1, metavar="N", help=harq)
     sub.add_argument("--demapper", choices=("exact", "maxlog"), default="exact")
     sub.add_argument("--profile", choices=("ideal",), default="ideal", help="perfect timing, no preamble")
     sub.add_argument("--csi", choices=("perfect",), default="perfect", help="what the receiver knows of the channel")
@@ -196,6 +199,8 @@ def command_run(arguments: argparse.Namespace) -> int:
             airtime=arguments.airtime,
             over_budget=arguments.over_budget,
             interleave=arguments.interleave,
+            code=arguments.code,
+            harq=arguments.harq,
             max_iterations=arguments.max_iterations,
             demapper=arguments.demapper,
             device=arguments.device,
@@ -254,6 +259,8 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
         "esn0_db": link.esn0_db,
         "seed": link.seed,
         "mcs": link.chosen_mcs,
+        "code": link.code,
+        "harq": link.harq,
         "fading": link.fading if link.channel != "awgn" else None,
         "limits": link.limits(),
         "messages": records,

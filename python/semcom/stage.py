@@ -44,6 +44,10 @@ class Stage:
         raise TypeError(f"{type(self).__name__} does not define run()")
 
     def random(self, seed: int, meta: Meta) -> np.random.Generator:
-        """The generator of this stage for this message: seeded by link seed, stage class and message id."""
-        stage = zlib.crc32(type(self).__name__.encode())
-        return np.random.default_rng([seed, stage, int(meta.get("id", 0))])
+        """The generator of this stage for this message: seeded by link seed, stage class and message id.
+
+        Each further transmission of the same message (`transmission` in the meta) has its own.
+        """
+        key = [seed, zlib.crc32(type(self).__name__.encode()), int(meta.get("id", 0))]
+        again = int(meta.get("transmission", 0))
+        return np.random.default_rng([*key, again] if again else key)

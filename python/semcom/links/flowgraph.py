@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from .. import packets
 from ..blocks.collect_sink import collect_sink
+from ..blocks.harq import harq_receiver, harq_transmitter
 from ..blocks.message_source import message_source
 from ..blocks.stage_block import StageBlock
 from ..message import Meta
+from ..phy.harq import HarqDecoder, HarqEncoder
 from ..stage import Stage
 
 
@@ -26,16 +28,27 @@ class LinkGraph(gr.top_block):
     def __init__(self, source: Any, stages: list[Stage], deliver: Any, buffer_items: int = 0) -> None:
         gr.top_block.__init__(self, "semcom link")
         self.source = message_source(source)
-        self.blocks = [StageBlock(stage) for stage in stages]
+        self.blocks = [_block(stage) for stage in stages]
         self.sink = collect_sink(deliver=deliver)
         chain = [self.source, *self.blocks, self.sink]
         for left, right in zip(chain, chain[1:], strict=False):
             for port in range(right.input_count):
                 self.connect((left, port), (right, port))
+        ends = [block for block in self.blocks if isinstance(block, harq_receiver | harq_transmitter)]
+        if ends:
+            self.msg_connect((ends[1], "feedback"), (ends[0], "feedback"))
         if buffer_items:
             for block in chain[:-1]:
                 block.set_min_output_buffer(buffer_items)
                 block.set_max_output_buffer(buffer_items)
+
+
+def _block(stage: Stage) -> packets.PacketBlock:
+    if isinstance(stage, HarqEncoder):
+        return harq_transmitter(stage.mcs, stage.max_transmissions, stage.block_bits, stage.interleave)
+    if isinstance(stage, HarqDecoder):
+        return harq_receiver(stage.max_iterations)
+    return StageBlock(stage)
 
 
 def stream(

@@ -18,6 +18,7 @@ from ..metrics import image_metrics
 from ..phy import adaptation, bounds, segmentation
 from ..phy import mcs as mcs_table
 from ..phy.channel import fades
+from ..phy.harq import MOST_TRANSMISSIONS, HarqDecoder, HarqEncoder
 from ..phy.stages import (
     Channel,
     ChannelDecoder,
@@ -31,6 +32,7 @@ from ..phy.stages import (
 from ..stage import Stage
 from ..systems import registry
 from ..systems.stages import Decoder, Encoder
+from .chain import run_chain
 
 CHANNELS = ("awgn", "rayleigh", "rician")
 AIRTIME_GUESS = 30_000  # symbols; what "auto" assumes of a message whose airtime nobody fixed
@@ -43,7 +45,8 @@ class Link:
 
     `mcs` "auto" takes the fastest MCS whose messages fail with a probability of at most `outage` at `esn0_db`.
     `fading` is "symbol", "packet" or a block length in symbols. `interleave` sends the code blocks of a message in
-    turns, so that each meets every fade.
+    turns, so that each meets every fade. `code` is "ldpc" or "polar-N". `harq` above 1 sends what failed again, with
+    other redundancy, up to that many transmissions in all; `airtime` then limits the first one.
     """
 
     system: str = "ncsc"
@@ -59,6 +62,8 @@ class Link:
     airtime: int = 0
     over_budget: str = "refuse"
     interleave: bool = False
+    code: str = "ldpc"
+    harq: int = 1
     outage: float = TARGET_OUTAGE
     max_iterations: int = 50
     demapper: str = "exact"
@@ -77,8 +82,12 @@ class Link:
             raise ValueError(f"rician_k must be a number of at least 0, not {self.rician_k}")
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, not {self.seed}")
+        if not 1 <= self.harq <= MOST_TRANSMISSIONS:
+            raise ValueError(f"harq must be from 1 to {MOST_TRANSMISSIONS} transmissions, not {self.harq}")
         if self.mcs != "auto":
-            mcs_table.get(self.mcs)
+            segmentation.layout(1, self.mcs, code=self.code)
+            if self.harq > 1:
+                HarqEncoder(self.mcs, code=self.code)
         if self.quality >= 0 or self.model:
             registry.get(self.system).check(Encoder(self.system, self.model, quality=self.quality).request(0))
         registry.get(self.system)
@@ -102,6 +111,11 @@ class Link:
     def stages(self) -> list[Stage]:
         """The stages in order; all outputs of one are all inputs of the next."""
         mcs = self.chosen_mcs
+        coder: ChannelEncoder = ChannelEncoder(mcs, interleave=self.interleave, code=self.code)
+        decoder: ChannelDecoder = ChannelDecoder(self.max_iterations)
+        if self.harq > 1:
+            coder = HarqEncoder(mcs, interleave=self.interleave, code=self.code, max_transmissions=self.harq)
+            decoder = HarqDecoder(self.max_iterations)
         return [
             Encoder(
                 self.system,
@@ -110,17 +124,18 @@ class Link:
                 max_bpp=self.max_bpp,
                 airtime=self.airtime,
                 mcs=mcs,
+                code=self.code,
                 over_budget=self.over_budget,
                 device=self.device,
             ),
-            ChannelEncoder(mcs, interleave=self.interleave),
+            coder,
             Mapper(),
             Framer(),
             Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed),
             Equaliser(),
             Deframer(),
             SoftDemapper(self.demapper),
-            ChannelDecoder(self.max_iterations),
+            decoder,
             Decoder(self.system, self.model, self.device),
         ]
 
@@ -151,8 +166,7 @@ class Link:
             begun = time.perf_counter()
             arrays: tuple[NDArray[Any], ...] = (np.ascontiguousarray(message.data).ravel(),)
             meta = source_meta(number, message)
-            for stage in stages:
-                arrays, meta = stage.run(arrays, meta)
+            arrays, meta = run_chain(stages, arrays, meta)
             received = Message(message.kind, arrays[0].reshape(message.data.shape))
             yield received, self.record(message, received, meta, time.perf_counter() - begun)
 
@@ -191,6 +205,7 @@ class Link:
             "bits": meta["bits"],
             "symbols_payload": segmentation.symbols_payload(meta["bits"], mcs),
             "symbols_total": meta["symbols_total"],
+            "transmissions": meta.get("transmissions", 1),
             "symbols_capacity": self.capacity_symbols(meta["bits"]),
             "blocks": meta["blocks"],
             "blocks_failed": meta["blocks_failed"],
@@ -233,7 +248,7 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
         "blocks": sum(r["blocks"] for r in records),
         "blocks_failed": sum(r["blocks_failed"] for r in records),
     }
-    for key in ("bits", "symbols_payload", "symbols_total", "symbols_capacity"):
+    for key in ("bits", "symbols_payload", "symbols_total", "symbols_capacity", "transmissions"):
         out[key] = mean([r[key] for r in records])
     names = dict.fromkeys(name for r in records for name in r["metrics"])
     for name in names:

@@ -2,7 +2,7 @@
 """The PHY as stages of a link: pure functions on whole packets (see `stage.py`), profile `ideal`.
 
 What a stage must know of another travels in the packet's meta: `mcs`, `bits`, `blocks`, `block_bits` (k),
-`block_coded` (n), `interleave`, `digital`, `analog`, `symbols_total`, `channel`, `esn0_db`, `blocks_ok`,
+`block_coded` (n), `code`, `interleave`, `digital`, `analog`, `symbols_total`, `channel`, `esn0_db`, `blocks_ok`,
 `blocks_failed`.
 """
 
@@ -11,17 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..message import Meta
 from ..stage import Arrays, Port, Stage
 from . import channel as channels
+from . import coding
 from .equaliser import equalise
 from .interleaver import from_air, to_air
-from .ldpc import ldpc_code
 from .mcs import MCS, get
 from .modulation import METHODS, Modulation
 from .scrambler import descramble_llr, scramble
-from .segmentation import DEFAULT_BLOCK_BITS, Layout, check_block_bits, desegment, layout, segment
+from .segmentation import DEFAULT_BLOCK_BITS, Layout, check_code, layout
 from .snr import noise_var
 
 PAYLOADS = ("bits", "symbols", "both")
@@ -45,8 +46,9 @@ def _scheme(meta: Meta, stage: str) -> MCS:
 
 @dataclass(frozen=True)
 class ChannelEncoder(Stage):
-    """Payload bits to coded bits in the order on air: CRC, LDPC, interleaver, scrambler.
+    """Payload bits to coded bits in the order on air: CRC, channel code, interleaver, scrambler.
 
+    `code` is "ldpc", with blocks of at most `block_bits` information bits, or "polar-N", with words of N bits.
     `interleave` sends the code blocks' symbols in turns (symbol t belongs to block t mod C), which spreads every
     fade over all blocks of the message and costs no airtime.
     """
@@ -54,34 +56,44 @@ class ChannelEncoder(Stage):
     mcs: str = "16qam-1/3"
     block_bits: int = DEFAULT_BLOCK_BITS
     interleave: bool = False
+    code: str = "ldpc"
 
     inputs = (Port("bits", np.uint8),)
     outputs = (Port("coded", np.uint8),)
 
     def __post_init__(self) -> None:
-        get(self.mcs)
-        check_block_bits(self.block_bits)
+        layout(1, self.mcs, self.block_bits, self.code)
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """uint8 [L] of 0 and 1 to uint8, whole symbols of the scheme."""
-        bits = np.asarray(arrays[0], np.uint8)
-        if bits.size and bits.max() > 1:
-            raise ValueError(f"bits must be 0 and 1, found {bits.max()}")
-        scheme = get(self.mcs)
-        plan = layout(bits.size, scheme, self.block_bits)
-        meta = {
-            **meta, "mcs": self.mcs, "bits": plan.bits, "blocks": plan.blocks, "block_bits": plan.k,
-            "block_coded": plan.n, "interleave": self.interleave,
-        }  # fmt: skip
+        plan, bits = self.plan(arrays[0])
+        meta = {**meta, **self.described(plan)}
         if plan.blocks == 0:
             return (np.zeros(0, np.uint8),), meta
-        if scheme.coded:
-            words = ldpc_code(plan.k, plan.n, alpha=scheme.alpha).encode(segment(bits, plan))
-            coded = to_air(words, scheme.bits_per_symbol, scheme.interleaved, self.interleave)
-        else:
-            coded = np.zeros(plan.n, np.uint8)
-            coded[: plan.bits] = bits
+        if get(self.mcs).coded:
+            return (self.on_air(coding.encode(bits, plan)),), meta
+        coded = np.zeros(plan.n, np.uint8)
+        coded[: plan.bits] = bits
         return (scramble(coded),), meta
+
+    def plan(self, bits: NDArray[np.uint8]) -> tuple[Layout, NDArray[np.uint8]]:
+        """The layout of a payload, and its bits, checked."""
+        checked = np.asarray(bits, np.uint8)
+        if checked.size and checked.max() > 1:
+            raise ValueError(f"bits must be 0 and 1, found {checked.max()}")
+        return layout(checked.size, self.mcs, self.block_bits, self.code), checked
+
+    def described(self, plan: Layout) -> Meta:
+        """What the receiver must know of a packet."""
+        return {
+            "mcs": self.mcs, "code": plan.code, "bits": plan.bits, "blocks": plan.blocks, "block_bits": plan.k,
+            "block_coded": plan.n, "interleave": self.interleave,
+        }  # fmt: skip
+
+    def on_air(self, words: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Code words [B, n] in the order of transmission, scrambled, [B * n]."""
+        scheme = get(self.mcs)
+        return scramble(to_air(words, scheme.bits_per_symbol, scheme.interleaved, self.interleave))
 
 
 @dataclass(frozen=True)
@@ -232,26 +244,32 @@ class ChannelDecoder(Stage):
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """float32 [coded bits] to uint8 [L]; failed blocks hold the decoder's best guess."""
+        plan = self.plan(meta)
+        llr = np.asarray(arrays[0], np.float32)
+        if llr.size != plan.blocks * plan.n:
+            raise ValueError(f"ChannelDecoder needs {plan.blocks} blocks of {plan.n} LLRs, found {llr.size}")
+        if plan.blocks == 0:
+            decoded, ok = np.zeros(0, np.uint8), np.zeros(0, bool)
+        elif get(plan.mcs).coded:
+            blocks, ok = coding.decode(self.from_air(llr, plan.blocks, meta), plan, self.max_iterations)
+            decoded = blocks.reshape(-1)[: plan.bits]
+        else:
+            decoded, ok = (descramble_llr(llr)[: plan.bits] < 0).astype(np.uint8), np.ones(1, bool)
+        meta = {**meta, "blocks_ok": [int(value) for value in ok], "blocks_failed": int(np.sum(~ok))}
+        return (decoded,), meta
+
+    def plan(self, meta: Meta) -> Layout:
+        """The layout that the packet's meta tells."""
         scheme = _scheme(meta, "ChannelDecoder")
         bits, blocks, k, n = (
             int(_needed(meta, key, "ChannelDecoder"))  # type: ignore[call-overload]
             for key in ("bits", "blocks", "block_bits", "block_coded")
         )
-        plan = Layout(scheme.name, bits, blocks, k, n, blocks * n // scheme.bits_per_symbol)
-        llr = np.asarray(arrays[0], np.float32)
-        if llr.size != blocks * n:
-            raise ValueError(f"ChannelDecoder needs {blocks} blocks of {n} LLRs, found {llr.size}")
-        if blocks == 0:
-            decoded, ok = np.zeros(0, np.uint8), np.zeros(0, bool)
-        elif scheme.coded:
-            take_turns = bool(meta.get("interleave", False))
-            words = from_air(descramble_llr(llr), blocks, scheme.bits_per_symbol, scheme.interleaved, take_turns)
-            found, checks_hold, _ = ldpc_code(k, n, alpha=scheme.alpha).decode(words, self.max_iterations)
-            decoded, crc_ok = desegment(found, plan)
-            # The CRC decides (a parity bit may be wrong where the information is right), but zeros pass any CRC: an
-            # erased block, which decodes to zeros, is caught by its undecided parity checks.
-            ok = crc_ok & (checks_hold | found.any(axis=1))
-        else:
-            decoded, ok = (descramble_llr(llr)[:bits] < 0).astype(np.uint8), np.ones(1, bool)
-        meta = {**meta, "blocks_ok": [int(value) for value in ok], "blocks_failed": int(np.sum(~ok))}
-        return (decoded,), meta
+        code = check_code(str(meta.get("code", "ldpc")))
+        return Layout(scheme.name, bits, blocks, k, n, blocks * n // scheme.bits_per_symbol, code)
+
+    def from_air(self, llr: NDArray[np.float32], blocks: int, meta: Meta) -> NDArray[np.float32]:
+        """LLRs in the order of transmission to those of each code word, [blocks, n]."""
+        scheme = _scheme(meta, "ChannelDecoder")
+        take_turns = bool(meta.get("interleave", False))
+        return from_air(descramble_llr(llr), blocks, scheme.bits_per_symbol, scheme.interleaved, take_turns)

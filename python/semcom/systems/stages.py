@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 
 from ..message import Message, Meta, Payload, Received
-from ..phy import mcs as mcs_table
 from ..phy import segmentation
 from ..stage import Arrays, Port, Stage
 from . import registry
@@ -27,7 +26,7 @@ _cache: OrderedDict[tuple[object, ...], Payload | None] = OrderedDict()
 class Encoder(Stage):
     """A message to its bits, within every budget that is set.
 
-    `max_bits`, `max_bpp` (bit per pixel, pictures only) and `airtime` (symbols in all, at `mcs`) limit the
+    `max_bits`, `max_bpp` (bit per pixel, pictures only) and `airtime` (symbols in all, at `mcs` and `code`) limit the
     payload where they are above zero; `quality` below zero is the system's default. What does not fit is an
     empty payload with `reason` "does_not_fit" in the meta; with `over_budget` "lowest" it is sent all the same,
     at the system's lowest quality, as published tables often do.
@@ -44,6 +43,7 @@ class Encoder(Stage):
     max_bpp: float = 0.0
     airtime: int = 0
     mcs: str = "16qam-1/3"
+    code: str = "ldpc"
     over_budget: str = "refuse"
     device: str = "auto"
 
@@ -66,7 +66,7 @@ class Encoder(Stage):
         if self.max_bpp > 0:
             limits.append(int(self.max_bpp * pixels))
         if self.airtime > 0:
-            limits.append(segmentation.largest_payload(self.airtime, mcs_table.get(self.mcs)))
+            limits.append(segmentation.largest_payload(self.airtime, self.mcs, code=self.code))
         quality = None if self.quality < 0 else self.quality
         max_bits = min(limits) if limits else None
         return Request(self.model, quality, max_bits, self.device, self.over_budget == "lowest")
