@@ -15,9 +15,11 @@ from .mapper import mapper
 class digital_tx(HierBlock):
     """Channel encoder, mapper and framer: bits, uint8 of 0 and 1, to a burst, complex64."""
 
-    def __init__(self, mcs: str = "16qam-1/3", block_bits: int = 1536, interleave: bool = False) -> None:
+    def __init__(
+        self, mcs: str = "16qam-1/3", block_bits: int = 1536, interleave: bool = False, code: str = "ldpc"
+    ) -> None:
         super().__init__("digital_tx", (Port("bits", np.uint8),), (Port("burst", np.complex64),))
-        self.encoder = channel_encoder(mcs, block_bits, interleave)
+        self.encoder = channel_encoder(mcs, block_bits, interleave, code)
         self.mapper = mapper()
         self.framer = framer("bits")
         self.connect(self, self.encoder, self.mapper, self.framer, self)
@@ -34,7 +36,11 @@ class digital_tx(HierBlock):
         """Switch interleaving of the blocks' symbols on or off."""
         self.encoder.set_interleave(interleave)
 
+    def set_code(self, code: str) -> None:
+        """Change the channel code."""
+        self.encoder.set_code(code)
+
     @staticmethod
-    def knows(mcs: str) -> bool:
-        """Whether there is an MCS of that name."""
-        return channel_encoder.knows(mcs)
+    def knows(mcs: str, code: str = "ldpc") -> bool:
+        """Whether there is an MCS of that name, and room for it in the code."""
+        return channel_encoder.knows(mcs, code, auto=False)

@@ -17,16 +17,20 @@ from ..stage import Port
 from .originals import Original, originals
 
 GREY = 128
-COPIED = ("system", "model", "channel", "esn0_db", "mcs", "bits", "symbols_total", "blocks", "blocks_failed")
+COPIED = (
+    "system", "model", "channel", "esn0_db", "mcs", "code", "bits", "symbols_total", "transmissions", "blocks",
+    "blocks_failed",
+)  # fmt: skip
 
 
 class link_meter(PacketBlock):
-    """Measures each received picture, uint8 [H*W*3], against the one that was sent.
+    """Measures each received message against the one that was sent: pictures, uint8 [H*W*3], or random bits.
 
-    The original is what a source of this process kept under the message number, or the file of that name in the
-    folder `folder`. Records go to `results` and, as JSON lines, to the file `output` ("-": standard output, empty:
-    nowhere); running means go to the message port `figures`. A message that never came is an erasure: it counts
-    mid-grey for PSNR and 0 for every other metric. Erasures are known when a later message comes or the stream ends.
+    The original of random bits is made again from their seed; that of a picture is what a source of this process kept
+    under the message number, or the file of that name in the folder `folder`. Records go to `results` and, as JSON
+    lines, to the file `output` ("-": standard output, empty: nowhere); running means go to the message port `figures`.
+    A message that never came is an erasure: it counts mid-grey for PSNR, 1 for error rates and 0 for every other
+    metric. Erasures are known when a later message comes or the stream ends.
     """
 
     def __init__(self, output: str = "", folder: str = "") -> None:
@@ -36,6 +40,7 @@ class link_meter(PacketBlock):
         self._file: TextIO | None = None
         self._files: list[Any] = []
         self._next: dict[int, int] = {}  # by source: the first message number not yet accounted for
+        self._bit_sources: set[int] = set()
         self._since = 0
         self._counts = {"delivered": 0, "erased": 0}
         self._sums: dict[str, tuple[float, int]] = {}
@@ -45,6 +50,7 @@ class link_meter(PacketBlock):
         """Open the output and list the folder."""
         self.results.clear()
         self._next.clear()
+        self._bit_sources.clear()
         self._sums.clear()
         self._counts = {"delivered": 0, "erased": 0}
         self._since = originals.serial
@@ -63,8 +69,19 @@ class link_meter(PacketBlock):
         record = {"id": number, "input": meta.get("name", ""), "erased": False}
         record |= {"delivered": meta.get("delivered"), "reason": meta.get("reason")}
         record |= {key: meta[key] for key in COPIED if key in meta}
-        original = self._original(source, number, meta.get("name", ""))
-        record["metrics"] = self._metrics(original, arrays[0].reshape(meta["shape"]))
+        if meta.get("kind") == "bits":
+            from ..media.bits import random_bits
+            from ..metrics.bits import bit_metrics
+
+            sent = random_bits(meta["bits"], meta["bits_seed"], number)
+            record["delivered"], record["reason"] = not meta.get("blocks_failed"), None
+            if not record["delivered"]:
+                record["reason"] = "channel"
+            record["metrics"] = bit_metrics(sent, arrays[0], meta.get("blocks_ok", []))
+            self._bit_sources.add(source)
+        else:
+            original = self._original(source, number, meta.get("name", ""))
+            record["metrics"] = self._metrics(original, arrays[0].reshape(meta["shape"]))
         self._record(record)
 
     def finish(self) -> None:
@@ -83,6 +100,12 @@ class link_meter(PacketBlock):
 
     def _erase(self, source: int, end: int) -> None:
         for number in range(self._next.get(source, 0), end):
+            if source in self._bit_sources:
+                from ..metrics.bits import WORST
+
+                record = {"id": number, "input": "", "erased": True, "delivered": False, "reason": "erased"}
+                self._record({**record, "metrics": dict(WORST)})
+                continue
             original = self._original(source, number, "")
             metrics: dict[str, float | None] = {}
             if original is not None:

@@ -181,10 +181,11 @@ class LDPC5G:
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.int32]]:
         """Layered normalised min-sum with early stop for each block.
 
-        llr: float32 [B, length] (length is n times the transmissions), log P(0)/P(1) in natural units. NaN counts as 0 (nothing known); infinities and
-        very large values saturate. Returns bits uint8 [B, k], ok bool [B], iterations int32 [B] (at least 1).
-        `ok` says that every parity check holds; a bit about which nothing is known at the end (LLR exactly 0)
-        fulfils none, so an erased block is not ok. A single block [length] gives [k] and two scalars' arrays.
+        llr: float32 [B, length] (n times the transmissions), log P(0)/P(1) in natural units. NaN counts as 0 (nothing
+        known); infinities and very large values saturate. Returns bits uint8 [B, k], ok bool [B], iterations int32
+        [B] (at least 1). `ok` says that every parity check holds; a bit about which nothing is known at the end (LLR
+        exactly 0) fulfils none, so an erased block is not ok. A single block [length] gives [k] and two scalars'
+        arrays.
         """
         limit = _integer("max_iterations", max_iterations, 1, 10_000)
         array = np.asarray(llr)
