@@ -53,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--mcs", default="16qam-1/3", help="MCS name or auto (default 16qam-1/3)")
     sub.add_argument("--fading", default="128", help="coefficients a symbol, a packet or every N symbols (default 128)")
     sub.add_argument("--rician-k", type=float, default=1.0, metavar="K", help="line-of-sight power over the rest")
+    assume = "what --mcs auto takes Es/N0 to be: a number in dB, or `estimated` from a burst (default: the true one)"
+    sub.add_argument("--assumed-esn0-db", type=number_or_estimated, metavar="X", help=assume)
+    sub.add_argument("--outage", type=float, default=0.1, metavar="P", help="share of messages that auto may lose")
     limits = sub.add_mutually_exclusive_group()
     limits.add_argument("--max-bpp", type=float, default=0.0, metavar="R", help="at most R bit/pixel a picture")
     limits.add_argument("--airtime", type=int, default=0, metavar="N", help="at most N symbols in all for each message")
@@ -112,6 +115,14 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="models/<system>/<variant>")
     sub.set_defaults(function=command_export)
     return top
+
+
+def number_or_estimated(text: str) -> float | str:
+    """The type of --assumed-esn0-db."""
+    try:
+        return text if text == "estimated" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number in dB or estimated, not {text!r}") from None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -201,6 +212,8 @@ def command_run(arguments: argparse.Namespace) -> int:
             interleave=arguments.interleave,
             code=arguments.code,
             harq=arguments.harq,
+            outage=arguments.outage,
+            assumed_esn0_db=arguments.assumed_esn0_db,
             max_iterations=arguments.max_iterations,
             demapper=arguments.demapper,
             device=arguments.device,
@@ -261,6 +274,7 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
         "mcs": link.chosen_mcs,
         "code": link.code,
         "harq": link.harq,
+        "assumed_esn0_db": link.known_esn0_db if link.mcs == "auto" else None,
         "fading": link.fading if link.channel != "awgn" else None,
         "limits": link.limits(),
         "messages": records,

@@ -74,6 +74,14 @@ def test_automatic_mcs_brings_the_picture_through_a_fading_channel(pictures):
     assert sum(r["delivered"] for r in records) >= 2
 
 
+def test_auto_goes_by_what_the_transmitter_assumes():
+    true = Link("webp", esn0_db=5.0, mcs="auto")
+    assert Link("webp", esn0_db=5.0, mcs="auto", assumed_esn0_db=5.0).chosen_mcs == true.chosen_mcs
+    assert Link("webp", esn0_db=5.0, mcs="auto", assumed_esn0_db=10.0).chosen_mcs == "16qam-2/3"
+    estimated = Link("webp", esn0_db=5.0, mcs="auto", assumed_esn0_db="estimated")
+    assert estimated.known_esn0_db == pytest.approx(5.0, abs=0.3) and estimated.known_esn0_db != 5.0
+
+
 def test_the_same_seed_gives_the_same_record_and_another_seed_another_channel(pictures):
     records = [list(Link("webp", esn0_db=3.3, seed=s, max_bpp=0.6).run(pictures)) for s in (1, 1, 2)]
     first, again, other = (_strip(r for _, r in run) for run in records)
@@ -101,6 +109,12 @@ def test_the_summary_is_strict_json(pictures):
         {"quality": 999},
         {"rician_k": -1.0},
         {"seed": -1},
+        {"code": "turbo"},
+        {"harq": 0},
+        {"harq": 5},
+        {"outage": 0.0},
+        {"assumed_esn0_db": "guessed"},
+        {"assumed_esn0_db": float("nan")},
     ],
 )
 def test_impossible_arguments_are_refused_by_name(wrong):

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..media.bits import random_bits
 from ..message import Message, Meta
 from ..metrics import image_metrics
-from ..phy import adaptation, bounds, segmentation
+from ..phy import adaptation, bounds, segmentation, snr
 from ..phy import mcs as mcs_table
 from ..phy.channel import fades
+from ..phy.estimation import estimate_noise_var
 from ..phy.harq import MOST_TRANSMISSIONS, HarqDecoder, HarqEncoder
+from ..phy.modulation import Modulation
 from ..phy.stages import (
     Channel,
     ChannelDecoder,
@@ -37,13 +40,17 @@ from .chain import run_chain
 CHANNELS = ("awgn", "rayleigh", "rician")
 AIRTIME_GUESS = 30_000  # symbols; what "auto" assumes of a message whose airtime nobody fixed
 TARGET_OUTAGE = 0.1
+ESTIMATED = "estimated"
+SOUNDING_SYMBOLS = 4096
+SOUNDING_ID = 1 << 31  # no message has this number: the sounding burst meets its own noise
 
 
 @dataclass(frozen=True)
 class Link:
     """Everything that decides the result of a run, besides the messages.
 
-    `mcs` "auto" takes the fastest MCS whose messages fail with a probability of at most `outage` at `esn0_db`.
+    `mcs` "auto" takes the fastest MCS whose messages fail with a probability of at most `outage` at `esn0_db`, or at
+    `assumed_esn0_db` where that is given; "estimated" measures it first with a burst of random QPSK symbols.
     `fading` is "symbol", "packet" or a block length in symbols. `interleave` sends the code blocks of a message in
     turns, so that each meets every fade. `code` is "ldpc" or "polar-N". `harq` above 1 sends what failed again, with
     other redundancy, up to that many transmissions in all; `airtime` then limits the first one.
@@ -65,6 +72,7 @@ class Link:
     code: str = "ldpc"
     harq: int = 1
     outage: float = TARGET_OUTAGE
+    assumed_esn0_db: float | str | None = None
     max_iterations: int = 50
     demapper: str = "exact"
     device: str = "auto"
@@ -74,6 +82,12 @@ class Link:
             raise ValueError(f"unknown channel {self.channel!r}: expected one of {', '.join(CHANNELS)}")
         if not math.isfinite(self.esn0_db) or abs(self.esn0_db) > 100:
             raise ValueError(f"esn0_db must be a number from -100 to 100 dB, not {self.esn0_db}")
+        if self.assumed_esn0_db not in (None, ESTIMATED):
+            assumed = self.assumed_esn0_db
+            if isinstance(assumed, str) or not -100 <= assumed <= 100:
+                raise ValueError(f"assumed_esn0_db must be from -100 to 100 dB or {ESTIMATED}, not {assumed!r}")
+        if not 0 < self.outage < 1:
+            raise ValueError(f"outage must be between 0 and 1, not {self.outage}")
         if not math.isfinite(self.max_bpp) or self.max_bpp < 0:
             raise ValueError(f"max_bpp must be a number above 0 bit/pixel, not {self.max_bpp}")
         if self.airtime < 0:
@@ -99,7 +113,7 @@ class Link:
             return self.mcs
         symbols = self.airtime or AIRTIME_GUESS
         return adaptation.choose_mcs(
-            self.esn0_db,
+            self.known_esn0_db,
             self.channel,
             fading=self.fading,
             rician_k=self.rician_k,
@@ -107,6 +121,18 @@ class Link:
             symbols=symbols,
             interleave=self.interleave,
         )
+
+    @property
+    def known_esn0_db(self) -> float:
+        """What the transmitter takes Es/N0 to be."""
+        if self.assumed_esn0_db is None:
+            return self.esn0_db
+        if self.assumed_esn0_db != ESTIMATED:
+            return float(self.assumed_esn0_db)
+        channel = Channel(self.channel, self.esn0_db, "symbol", self.rician_k, self.seed)
+        sent = Modulation("qpsk").map(random_bits(2 * SOUNDING_SYMBOLS, self.seed, 0))
+        (received, h), _ = channel.run((sent,), {"id": SOUNDING_ID})
+        return round(snr.esn0_db_from_noise_var(estimate_noise_var(received, h, "qpsk")), 2)
 
     def stages(self) -> list[Stage]:
         """The stages in order; all outputs of one are all inputs of the next."""
