@@ -47,15 +47,33 @@ def _run(program, *arguments, cwd):
 
 
 def test_there_are_examples():
-    assert {"ncsc", "image_codec"} <= {example.stem for example in EXAMPLES}
+    expected = {"ncsc", "image_codec", "ldpc_awgn", "polar_awgn", "harq", "mcs_sweep", "ncsc_native"}
+    assert expected <= {example.stem for example in EXAMPLES}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.stem)
 def test_an_example_runs_without_arguments_from_any_directory(compiled, example, tmp_path):
     done = _run(compiled(example), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    (record,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert record["delivered"] and record["metrics"]["psnr_db"] > 20
+    records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [record["id"] for record in records] == list(range(len(records))) and records
+    if "psnr_db" in records[0]["metrics"]:
+        assert records[0]["delivered"] and records[0]["metrics"]["psnr_db"] > 20
+    else:
+        errors = sum(record["metrics"]["bler"] for record in records) / len(records)
+        assert 0 <= errors < 0.5 and len(records) > 1
+
+
+def test_harq_needs_more_airtime_and_loses_less(compiled, tmp_path):
+    program = compiled(next(e for e in EXAMPLES if e.stem == "harq"))
+    lost, symbols = [], []
+    for transmissions in ("1", "4"):
+        done = _run(program, "-t", transmissions, cwd=tmp_path)
+        records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        lost.append(sum(not record["delivered"] for record in records))
+        symbols.append(sum(record["symbols_total"] for record in records))
+        assert len(records) == 50 and max(record["transmissions"] for record in records) <= int(transmissions)
+    assert lost[0] > 2 * lost[1] and symbols[0] < symbols[1] < 4 * symbols[0]
 
 
 def test_parameters_of_the_flowgraph_are_options_of_the_program(compiled, tmp_path):
