@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest
 FLOWGRAPH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-all grc bench lint fresh-check clean
+.PHONY: help demo setup test test-all grc bench cross-check lint fresh-check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ grc: ## GNU Radio Companion with our blocks (FLOWGRAPH=examples/ncsc.grc)
 
 bench: setup ## speed and memory against the limits we promise
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) "$$script"; done
+
+cross-check: setup ## the PHY against the public package sionna-no-rt, in an environment of its own
+	@tools/cross_check.sh
 
 lint: setup ## ruff and mypy
 	$(PYTHON) -m ruff check .
