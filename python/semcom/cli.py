@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from .bench.cli import add_commands
 from .output import prepare_output, progress_bar, return_large_blocks, safe_name, versions, write_text
 
 RUN_EXAMPLES = """examples:
@@ -79,6 +80,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--direct", action="store_true", help="run the stages without GNU Radio (same result)")
     sub.add_argument("--buffer-items", type=int, default=0, metavar="N", help="size of the flowgraph's buffers")
     sub.set_defaults(function=command_run)
+
+    add_commands(commands)  # bench, plot
 
     sub = commands.add_parser("demo", help="the main demonstration: a photograph through NCSC and its rivals")
     sub.add_argument("name", nargs="?", default="image", choices=("image",))

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a sweep: which points are missing, who measures them, what is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from . import POINT_FORMAT
+from .identity import fingerprint
+from .stopping import is_clean
+from .store import Folder, Lock, Point
+from .sweep import Job, Sweep
+from .worker import computed_by, extra
+
+POLL_S = 0.2
+
+
+class Pool(Protocol):
+    """Whoever measures: local processes or a cluster."""
+
+    @property
+    def wanted(self) -> int:
+        """How many tasks to hand in at a time."""
+
+    def submit(self, task: dict[str, Any]) -> Future[dict[str, Any]]:
+        """Have a task measured."""
+
+
+@dataclass
+class _Chain:
+    """The points of one curve by rising x; `end` is the first one that need not be measured."""
+
+    jobs: list[Job]
+    end: int = 0
+
+    def cut(self, points: dict[str, Point]) -> None:
+        """Find the end from the points that are there."""
+        self.end, row = len(self.jobs), 0
+        for number, job in enumerate(self.jobs):
+            point = points.get(job.name)
+            row = row + 1 if point is not None and is_clean(point) else 0
+            if job.stop.clean and row >= job.stop.clean:
+                self.end = number + 1
+                return
+
+
+@dataclass
+class Outcome:
+    """All points in the sweep's order, and what happened."""
+
+    points: list[Point] = field(default_factory=list)
+    measured: int = 0
+    resumed: int = 0
+    set_aside: list[str] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def failed(self) -> list[Point]:
+        """The points that have an error."""
+        return [point for point in self.points if point["error"] is not None]
+
+
+class Runner:
+    """One run of a sweep in a folder."""
+
+    def __init__(self, sweep: Sweep, folder: Path, command: str, invocation: str, any_version: bool = False) -> None:
+        self.sweep, self.folder = sweep, Folder(folder)
+        self.command, self.invocation, self.any_version = command, invocation, any_version
+        self.points: dict[str, Point] = {}
+        self.outcome = Outcome()
+        self.fingerprints: dict[str, str] = {}
+        chains: dict[int, list[Job]] = {}
+        for job in sweep.jobs:
+            chains.setdefault(job.chain, []).append(job)
+        self.chains = [_Chain(jobs, len(jobs)) for jobs in chains.values()]
+        self.chain_of = {job.name: (chain, place) for chain in self.chains for place, job in enumerate(chain.jobs)}
+
+    def resume(self, fresh: bool = False) -> None:
+        """Take what is finished in the folder; all that can be wrong with the sweep's inputs is told here."""
+        for job in self.sweep.jobs:
+            self.fingerprints[job.name] = fingerprint(job)
+        self.outcome.set_aside = self.folder.set_aside(self.sweep)
+        self.folder.write_index(self.sweep, self.command)
+        for job in self.sweep.jobs if not fresh else ():
+            point = self.folder.load(job, self.fingerprints[job.name], self.any_version)
+            if point is not None:
+                self.adopt(job, point)
+
+    def needed(self, job: Job) -> bool:
+        """Whether the point is still to be measured."""
+        chain, place = self.chain_of[job.name]
+        return place < chain.end and job.name not in self.points
+
+    def run(self, pool: Pool, tell: Callable[[Point, int, int], None], check_versions: bool = False) -> None:
+        """Measure what is missing; `tell` gets each new point with the numbers of points done and in all."""
+        tasks = _Tasks(self, pool, check_versions)
+        try:
+            while tasks.fill() or tasks.active:
+                for job, point, files in tasks.finished():
+                    self.keep(job, point, files)
+                    total = sum(chain.end for chain in self.chains)
+                    tell(point, min(len(self.points), total), total)
+        finally:
+            tasks.release()
+
+    def adopt(self, job: Job, point: Point) -> None:
+        """Take a point that is already in the folder."""
+        self.points[job.name] = point
+        self.outcome.resumed += 1
+        self.chain_of[job.name][0].cut(self.points)
+
+    def keep(self, job: Job, point: Point, files: dict[str, str]) -> None:
+        """Write a new point, and end its curve if it is clean."""
+        self.folder.save(job, point, files)
+        self.points[job.name] = point
+        self.outcome.measured += 1
+        self.chain_of[job.name][0].cut(self.points)
+
+    def finish(self) -> Outcome:
+        """Mark what was left out, write the tables, and give everything in the sweep's order."""
+        left_out = {job.name for chain in self.chains for job in chain.jobs[chain.end :]}
+        for job in self.sweep.jobs:
+            if job.name in left_out:
+                point = self.blank(job) | {"stopped": "clean", "messages": 0}
+                if not self.folder.skipped(job):
+                    self.folder.save(job, point, {})
+            elif job.name in self.points:
+                point = self.points[job.name]
+            else:
+                self.outcome.complete = False
+                continue
+            self.outcome.points.append(point)
+        self.folder.write_csv(self.sweep, self.outcome.points)
+        return self.outcome
+
+    def blank(self, job: Job) -> Point:
+        """A point before it is measured."""
+        from datetime import UTC, datetime
+
+        return {
+            "format": POINT_FORMAT, "sweep": self.sweep.name, "curve": job.curve, "kind": job.kind, "axis": job.axis,
+            "settings": job.settings, "seed": job.seed, "stop": job.stop.as_dict(),
+            "fingerprint": self.fingerprints[job.name], "stopped": "", "messages": 0, "metrics": {}, "elapsed_s": 0.0,
+            "timings": {}, "command": self.command, "versions": {}, "processor": "",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"), "error": None,
+        }  # fmt: skip
+
+    def point(self, job: Job, result: dict[str, Any]) -> tuple[Point, dict[str, str]]:
+        """A worker's result as a point, and the files beside it."""
+        files = result.pop("files", {})
+        point = self.blank(job) | result
+        point["timings"] = {**result.get("timings", {}), "invocation": self.invocation}
+        if files:
+            point["pictures"] = len(files)
+        return point, files
+
+
+class _Tasks:
+    """The points that are being measured, each under its lock."""
+
+    def __init__(self, runner: Runner, pool: Pool, check_versions: bool) -> None:
+        self.runner, self.pool, self.check_versions = runner, pool, check_versions
+        self.active: dict[Future[dict[str, Any]], tuple[Job, Lock]] = {}
+        self.elsewhere: dict[str, float] = {}  # points that another run works on, and when we looked last
+        # Curves that end when they are clean go in turns: their next point may turn out not to be needed.
+        places = {name: place for name, (_, place) in runner.chain_of.items()}
+        jobs = filter(runner.needed, runner.sweep.jobs)
+        self.todo = {job.name: job for job in sorted(jobs, key=lambda job: places[job.name] if job.stop.clean else 0)}
+
+    def fill(self) -> bool:
+        """Hand in tasks until the pool is busy; False if there is nothing left to hand in."""
+        for job in list(self.todo.values()) if len(self.active) < max(1, self.pool.wanted) else ():
+            if len(self.active) >= max(1, self.pool.wanted):
+                break
+            if not self.runner.needed(job):
+                del self.todo[job.name]
+            elif time.monotonic() - self.elsewhere.get(job.name, -1e9) >= POLL_S:
+                self.begin(job)
+        return bool(self.todo)
+
+    def begin(self, job: Job) -> None:
+        """Lock a point and hand it in, unless another run has it or has just finished it."""
+        runner = self.runner
+        lock = Lock(runner.folder.path / f"{job.name}.lock")
+        if not lock.take():
+            self.elsewhere[job.name] = time.monotonic()
+            return
+        try:
+            del self.todo[job.name]
+            if job.name in self.elsewhere:
+                point = runner.folder.load(job, runner.fingerprints[job.name], runner.any_version)
+                if point is not None:
+                    runner.adopt(job, point)
+                    lock.release()
+                    return
+            task: dict[str, Any] = {"kind": job.kind, "settings": job.settings, "seed": job.seed}
+            task |= {"stop": job.stop.as_dict(), "extra": extra(job.kind, job.settings)}
+            if self.check_versions:
+                task["computed_by"] = computed_by(job.kind)
+            self.active[self.pool.submit(task)] = job, lock
+        except BaseException:
+            lock.release()
+            raise
+
+    def finished(self) -> Iterable[tuple[Job, Point, dict[str, str]]]:
+        """Wait a while; the points that are done."""
+        if not self.active:
+            time.sleep(POLL_S)  # all that is left is in another run's hands
+            return
+        done, _ = wait(self.active, POLL_S if self.elsewhere else 1.0, FIRST_COMPLETED)
+        for future in done:
+            job, lock = self.active.pop(future)
+            try:
+                try:
+                    result = future.result()
+                except Exception as error:  # the worker, not the point, failed
+                    result = failure(error)
+                yield job, *self.runner.point(job, result)
+            finally:
+                lock.release()
+
+    def release(self) -> None:
+        """Let go of all points that were not finished."""
+        for _, lock in self.active.values():
+            lock.release()
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """A worker's end as a result."""
+    summary = " ".join(str(error).split()) or type(error).__name__
+    return {"stopped": "failed", "error": {"summary": summary, "last_lines": getattr(error, "last_lines", [])}}

@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Points of kind `system`: messages through a link by the plain call chain, which equals the flowgraph bit for bit."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..links.link import Link
+from ..media.inputs import Input, list_inputs
+from ..media.photographs import PHOTOGRAPHS, packaged_photograph
+from ..message import Message
+from ..phy import mcs as mcs_table
+from ..phy import segmentation
+from ..stage import Stage
+from ..systems.stages import _cache as payloads
+from .cache import Remembered, remembered_metrics
+from .intervals import Metric, mean, metric
+from .records import record_metrics
+from .settings import digest, typed
+from .stopping import Stop
+
+_TYPES = {"str": str, "int": int, "float": float, "bool": bool}
+_LINK: dict[str, Any] = {field.name: field for field in fields(Link) if field.name != "seed"}
+FIELDS: dict[str, Any] = {name: _TYPES.get(str(field.type), object) for name, field in _LINK.items()} | {
+    "inputs": str, "files": list, "split": str, "mismatch_db": float, "pictures": int, "records": bool, "cached": bool,
+}  # fmt: skip
+SOURCES = (
+    "message.py", "stage.py", "kernels.py", "links/*.py", "systems/**/*.py", "systems/**/*.npz", "codecs/**/*.py",
+    "media/*.py", "metrics/*.py", "zoo/*.py", "phy/*.py", "phy/data/*", "bench/system.py", "bench/cache.py",
+    "bench/intervals.py", "bench/records.py", "bench/stopping.py",
+)  # fmt: skip
+VERSIONS = ("numpy", "scipy", "onnxruntime", "pillow", "av")
+DEFAULT_STOP = Stop(metric="message_error_rate")
+PACKAGED = "packaged"
+# What does not decide what a message meets on the channel, and so is no part of its seed.
+_NOT_SEEDED = ("inputs", "files", "split", "pictures", "records", "cached", "device", "base")
+
+
+def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of a point, from those that are given; ValueError where one is wrong.
+
+    `inputs` is a picture or a folder, `$NAME` in it an environment variable; "packaged" stands for the photographs
+    inside installed packages, "packaged:coffee" for one of them. `files` names some of the folder. `mismatch_db` is
+    assumed minus true Es/N0: MCS and rate are chosen for the assumed one. `pictures` keeps that many received pictures
+    as PNG beside the result; `cached` off measures the speed of encoder and decoder, each message afresh.
+    """
+    s: dict[str, Any] = {name: typed(name, value, FIELDS[name]) for name, value in given.items() if name != "files"}
+    if "system" not in s:
+        raise ValueError("system is missing: name one of `semcom list`")
+    for name, field in _LINK.items():
+        if name not in s:
+            assert field.default is not MISSING
+            s[name] = field.default
+    if s.get("mismatch_db") and s["assumed_esn0_db"] is not None:
+        raise ValueError("mismatch_db and assumed_esn0_db say the same thing: give one of the two")
+    own: dict[str, Any] = {"inputs": PACKAGED, "split": "", "mismatch_db": 0.0, "pictures": 0}
+    s = own | {"records": False, "cached": True} | s
+    files: Any = given.get("files", [])
+    if isinstance(files, str):
+        files = [files]
+    if not isinstance(files, list) or not all(isinstance(name, str) for name in files):
+        raise ValueError(f"files must be a list of names, not {files!r}")
+    s["files"] = list(files)
+    if s["pictures"] < 0:
+        raise ValueError(f"pictures must be at least 0, not {s['pictures']}")
+    from ..systems import registry
+
+    if not s["model"]:
+        s["model"] = next(iter(registry.get(s["system"]).models()), "")
+    link_of(s, 0)
+    return dict(sorted(s.items()))
+
+
+def link_of(settings: Mapping[str, Any], seed: int) -> Link:
+    """The link of a point."""
+    values = {name: settings[name] for name in _LINK}
+    if settings["mismatch_db"]:
+        values["assumed_esn0_db"] = settings["esn0_db"] + settings["mismatch_db"]
+    return Link(**values, seed=seed)
+
+
+def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What else decides a result: the content of the inputs and of the model."""
+    from ..systems import registry
+    from ..zoo import model as zoo
+
+    files = [(item.name, item.split, file_digest(item.path)) for item in inputs_of(settings)]
+    if not registry.get(settings["system"]).models() or not zoo.available(settings["system"]):
+        return {"inputs": digest(files)}
+    card = zoo.find(settings["system"], settings["model"]) / "card.yml"
+    return {"inputs": digest(files), "model": file_digest(card)}
+
+
+def unseeded(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a seed is derived from."""
+    return {name: value for name, value in settings.items() if name not in _NOT_SEEDED}
+
+
+def label(settings: Mapping[str, Any]) -> str:
+    """What a curve is called where the sweep does not name it."""
+    channel = "" if settings["channel"] == "awgn" else f", {settings['channel']}"
+    return f"{settings['system']}, {settings['mcs']}{channel}"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal, read once unless it changes."""
+    status = path.stat()
+    return _file_digest(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=10_000)
+def _file_digest(path: Path, changed: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def inputs_of(settings: Mapping[str, Any]) -> list[Input]:
+    """The files that are sent, in order. ValueError where there are none."""
+    given, base = settings["inputs"], settings.get("base", "")
+    if given == PACKAGED or given.startswith(f"{PACKAGED}:"):
+        found = _packaged(given.partition(":")[2])
+    else:
+        for name in re.findall(r"\$\{?(\w+)\}?", given):
+            if not os.environ.get(name):
+                raise ValueError(f"inputs is {given}, but {name} is not set: set it, or give --set inputs=FOLDER")
+        path = Path(os.path.expandvars(given)).expanduser()
+        found = list_inputs(Path(base) / path, split=settings["split"] or None)
+    if settings["files"]:
+        by_name = {item.name: item for item in found}
+        missing = [name for name in settings["files"] if name not in by_name]
+        if missing:
+            raise ValueError(f"files: {given} has no {missing[0]!r}; it has {', '.join(list(by_name)[:5])} ...")
+        found = [by_name[name] for name in settings["files"]]
+    return found
+
+
+def _packaged(name: str) -> list[Input]:
+    if name:
+        path = packaged_photograph(name)
+        return [Input(path, path.name)]
+    found = []
+    for known in PHOTOGRAPHS:
+        with contextlib.suppress(ValueError):
+            path = packaged_photograph(known)
+            found.append(Input(path, path.name))
+    if not found:
+        packaged_photograph()  # says what to install
+    return found
+
+
+@lru_cache(maxsize=64)
+def _picture(path: Path, changed: int) -> Message:
+    from ..media.images import read_image
+
+    return read_image(path)
+
+
+def _message(item: Input) -> Message:
+    message = _picture(item.path, item.path.stat().st_mtime_ns)
+    return Message(message.kind, message.data, {**message.meta, "name": item.name})
+
+
+class _RememberingLink(Link):
+    """A link whose two ends do no work twice."""
+
+    def stages(self) -> list[Stage]:
+        first, *phy, last = super().stages()
+        return [Remembered(first), *phy, Remembered(last)]
+
+
+def measure(settings: Mapping[str, Any], seed: int, stop: Stop) -> dict[str, Any]:
+    """All inputs once, or as many messages as the rule asks for, the inputs in turns."""
+    inputs = inputs_of(settings)
+    link = link_of(settings, seed)
+    chosen = link.chosen_mcs
+    link = replace(link, mcs=chosen)
+    if settings["cached"]:
+        link = _RememberingLink(**{field.name: getattr(link, field.name) for field in fields(Link)})
+    if not stop.limit and not (stop.errors or stop.width or stop.relative_width or stop.seconds):
+        stop = replace(stop, messages=len(inputs))
+    records: list[dict[str, Any]] = []
+    times: list[float] = []
+    files: dict[str, str] = {}
+
+    def messages() -> Iterator[Message]:
+        number = 0
+        while True:
+            if not settings["cached"]:
+                payloads.clear()
+            yield _message(inputs[number % len(inputs)])
+            number += 1
+
+    def metrics() -> dict[str, Metric]:
+        return metrics_of(records, settings, chosen, [_pixels(inputs[k % len(inputs)]) for k in range(len(records))])
+
+    for stage in link.stages():
+        stage.prepare()
+    stopped = None
+    with remembered_metrics() if settings["cached"] else contextlib.nullcontext():
+        begun = time.perf_counter()
+        run = link.run(messages())
+        while stopped is None:
+            received, record = next(run)
+            item = inputs[len(records) % len(inputs)]
+            if item.split:
+                record["split"] = item.split
+            times.append(record.pop("elapsed_s"))
+            records.append(record)
+            if len(files) < settings["pictures"]:
+                files[f"{len(files)}.png"] = base64.b64encode(_png(received.data)).decode()
+            stopped = stop.reason(len(records), metrics, time.perf_counter() - begun)
+        elapsed = time.perf_counter() - begun
+    result: dict[str, Any] = {
+        "messages": len(records),
+        "metrics": metrics(),
+        "stopped": stopped,
+        "timings": {} if settings["cached"] else speeds(records, times, elapsed),
+        "resolved": {"chosen_mcs": chosen, "limits": link.limits(), "inputs_count": len(inputs)},
+        "files": files,
+    }
+    return result | ({"records": records} if settings["records"] else {})
+
+
+def _pixels(item: Input) -> int:
+    message = _message(item)
+    return message.data.shape[0] * message.data.shape[1] if message.kind == "image" else 0
+
+
+def _png(picture: np.ndarray[Any, Any]) -> bytes:
+    import io
+
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def metrics_of(
+    records: list[dict[str, Any]], settings: Mapping[str, Any], mcs: str, pixels: list[int]
+) -> dict[str, Metric]:
+    """Of the records of a link, and two compression ratios of pictures: of bits, and of symbols of the same scheme."""
+    # over AWGN blocks fail independently of each other; over fading those of a message fail together
+    found = record_metrics(records, settings["channel"] == "awgn")
+    if all(pixels):
+        raw = [segmentation.symbols_payload(24 * size, mcs_table.get(mcs)) for size in pixels]
+        found["compression_ratio"] = mean([r["bits"] / (24 * size) for r, size in zip(records, pixels, strict=True)])
+        found["airtime_ratio"] = mean([r["symbols_total"] / all_of for r, all_of in zip(records, raw, strict=True)])
+    return found
+
+
+def speeds(records: list[dict[str, Any]], times: list[float], elapsed_s: float) -> dict[str, Metric]:
+    """Throughput of one core, and latency of a message from picture to picture."""
+    count = len(records)
+    p50, p99 = np.quantile(times, [0.5, 0.99])
+    return {
+        "messages_s": metric(count / elapsed_s, count=count),
+        "msymbol_s": metric(sum(r["symbols_total"] for r in records) / elapsed_s / 1e6, count=count),
+        "latency_p50_s": metric(float(p50), count=count),
+        "latency_p99_s": metric(float(p99), count=count),
+    }
