@@ -64,8 +64,7 @@ _TABLE = (
     _coded("256qam", 3, 4, 0.78125, True, 0.81),
     _coded("256qam", 5, 6, 0.78125, True, 0.63),
     _coded("256qam", 8, 9, 0.84375, True, 0.71),
-    MCS("uncoded-qpsk", "qpsk", Fraction(1)),
-    MCS("uncoded-16qam", "16qam", Fraction(1)),
+    *(MCS(f"uncoded-{modulation}", modulation, Fraction(1)) for modulation in BITS_PER_SYMBOL),
 )
 _BY_NAME = {mcs.name: mcs for mcs in _TABLE}
 
