@@ -5,10 +5,14 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from gnuradio.semcom.phy import Modulation, channel, snr
+from gnuradio.semcom.phy.channel_stages import Channel
 from gnuradio.semcom.phy.equaliser import equalise
 from gnuradio.semcom.phy.scrambler import descramble_llr, gold_sequence, scramble
+from gnuradio.semcom.phy.stages import ChannelDecoder, ChannelEncoder, Deframer, Equaliser, Framer, Mapper, SoftDemapper
+from gnuradio.semcom.phy.uncoded import uncoded_ber
 
 
 def q(x):
@@ -69,6 +73,43 @@ def test_uncoded_16qam_follows_theory_over_awgn_and_rayleigh():
         assert error_rate("16qam", "rayleigh", esn0_db) == pytest.approx(fading, rel=0.03)
 
 
+@pytest.mark.parametrize("mcs", ["uncoded-bpsk", "uncoded-qpsk", "uncoded-16qam"])
+@pytest.mark.parametrize(("model", "rician_k"), [("rayleigh", 0.0), ("rician", 5.0)])
+@pytest.mark.parametrize("fading", ["symbol", "doppler"])
+def test_error_rates_of_the_uncoded_chain_follow_theory_however_fast_it_fades(mcs, model, rician_k, fading):
+    esn0_db, bits = 9.0, np.random.default_rng(1).integers(0, 2, 400_000, dtype=np.uint8)
+    arrays, meta = (bits,), {}
+    # Without a code only the distribution of the fades matters, not their order.
+    for stage in (
+        ChannelEncoder(mcs), Mapper(), Framer(), Channel(model, esn0_db, fading, rician_k, 2, 0.2), Equaliser(),
+        Deframer(), SoftDemapper(), ChannelDecoder(),
+    ):  # fmt: skip
+        arrays, meta = stage.run(arrays, meta)
+    expected = float(uncoded_ber(mcs.removeprefix("uncoded-"), esn0_db, model, rician_k))
+    assert np.mean(arrays[0] != bits) == pytest.approx(expected, rel=0.05)
+
+
+def test_uncoded_bpsk_follows_its_closed_form_over_rayleigh_fading():
+    for esn0_db in (0.0, 10.0):
+        gamma = 10 ** (esn0_db / 10)
+        theory = 0.5 * (1 - math.sqrt(gamma / (1 + gamma)))
+        assert error_rate("bpsk", "rayleigh", esn0_db) == pytest.approx(theory, rel=0.04)
+
+
+@pytest.mark.parametrize("fading", ["packet", "doppler"])
+@pytest.mark.parametrize(("model", "rician_k"), [("rayleigh", 0.0), ("rician", 3.0)])
+def test_outage_of_slow_fading_follows_the_distribution_of_one_fade(model, rician_k, fading):
+    # No code of rate R gets through where log2(1 + |h|^2 Es/N0) < R.
+    rate, esn0_db = 1.0, 6.0
+    threshold = (2**rate - 1) / 10 ** (esn0_db / 10)
+    stage = Channel(model, esn0_db, fading, rician_k, doppler=1e-6)
+    gains = [abs(stage.run((np.ones(4, np.complex64),), {"id": n})[0][1]) ** 2 for n in range(3000)]
+    expected = stats.ncx2.cdf(2 * (rician_k + 1) * threshold, 2, 2 * rician_k) if rician_k else -math.expm1(-threshold)
+    found = np.mean(np.array(gains)[:, 0] < threshold)
+    assert found == pytest.approx(expected, abs=3 * math.sqrt(expected / 3000))
+    np.testing.assert_allclose(gains, np.array(gains)[:, :1] * np.ones(4), rtol=1e-3, atol=1e-4)
+
+
 def test_the_same_generator_gives_the_same_packet():
     burst = np.ones(1000, np.complex64)
     a = channel.transmit(burst, "rician", 3.0, np.random.default_rng([1, 2]), 64)
@@ -118,6 +159,11 @@ def test_scrambling_is_the_gold_sequence_by_its_definition_and_undoes_itself():
         (lambda: channel.fades("nakagami", 1, np.random.default_rng(0)), "channel"),
         (lambda: channel.coherence("often"), "fading"),
         (lambda: channel.coherence(0), "fading"),
+        (lambda: channel.coherence(float("inf")), "fading"),
+        (lambda: channel.coherence("doppler", 0.6), "doppler"),
+        (lambda: Channel(fading="doppler:0.1"), "fading"),
+        (lambda: Channel(doppler=float("nan")), "doppler"),
+        (lambda: Channel(seed=-1), "seed"),
         (lambda: channel.fades("rician", 1, np.random.default_rng(0), -1), "rician_k"),
         (lambda: snr.noise_var(float("nan")), "esn0_db"),
         (lambda: snr.noise_var(float("inf")), "esn0_db"),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ..phy.stages import Channel
+from ..phy.channel_stages import Channel
 from .stage_block import StageBlock
 
 
@@ -11,14 +11,20 @@ class channel(StageBlock):
     """Fading and white Gaussian noise at a given Es/N0; burst to burst and coefficients, all complex64.
 
     `model` is "awgn", "rayleigh" or "rician" (with `rician_k`, a power ratio); `fading` says for how long one
-    coefficient holds: "symbol", "packet" or a number of symbols; `esn0_db` in dB. The same `seed` and message
-    number give the same noise.
+    coefficient holds: "symbol", "packet" or a number of symbols, or that it varies in time: "doppler", with a largest
+    Doppler shift of `doppler` cycles a symbol; `esn0_db` in dB. The same `seed` and message number give the same noise.
     """
 
     def __init__(
-        self, model: str = "awgn", esn0_db: float = 6.0, fading: str = "128", rician_k: float = 1.0, seed: int = 0
+        self,
+        model: str = "awgn",
+        esn0_db: float = 6.0,
+        fading: str = "128",
+        rician_k: float = 1.0,
+        seed: int = 0,
+        doppler: float = 0.01,
     ) -> None:
-        stage = Channel(model=model, esn0_db=esn0_db, fading=fading, rician_k=rician_k, seed=seed)
+        stage = Channel(model=model, esn0_db=esn0_db, fading=fading, rician_k=rician_k, seed=seed, doppler=doppler)
         super().__init__(stage, "channel")
 
     def set_model(self, model: str) -> None:
@@ -40,3 +46,7 @@ class channel(StageBlock):
     def set_seed(self, seed: int) -> None:
         """Change the seed."""
         self.set_parameter("seed", seed)
+
+    def set_doppler(self, doppler: float) -> None:
+        """Change the largest Doppler shift, in cycles a symbol."""
+        self.set_parameter("doppler", doppler)
