@@ -13,7 +13,7 @@ import numpy as np
 import pmt
 from numpy.typing import NDArray
 
-_EMPTY = {
+_EMPTY: dict[np.dtype[Any], bytes] = {
     np.dtype(np.uint8): pmt.serialize_str(pmt.init_u8vector(0, [])),
     np.dtype(np.float32): pmt.serialize_str(pmt.init_f32vector(0, [])),
     np.dtype(np.complex64): pmt.serialize_str(pmt.init_c32vector(0, [])),

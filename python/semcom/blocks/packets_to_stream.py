@@ -30,13 +30,13 @@ class packets_to_stream(PacketBlock):
         if lead < 0 or tail < 0:
             raise ValueError(f"lead and tail must be at least 0 items, not {lead} and {tail}")
         if multiple < 1 or lead % multiple:
-            raise ValueError(f"multiple must be at least 1 item, and lead a whole number of them: not {multiple}, {lead}")
+            raise ValueError(f"multiple must be at least 1 item and divide lead, not {multiple} with a lead of {lead}")
         self.lead, self.tail, self.multiple = lead, tail, multiple
 
     def process(self, *arrays: NDArray[Any], meta: Meta) -> tuple[Any, ...]:
         """A packet [n] to one of lead + n + tail items or a few more."""
         count = len(arrays[0])
-        total = -(-(self.lead + count + self.tail) // self.multiple) * self.multiple
+        total = max(1, -(-(self.lead + count + self.tail) // self.multiple)) * self.multiple
         padded = np.zeros(total, arrays[0].dtype)
         padded[self.lead : self.lead + count] = arrays[0]
         meta = {**meta, STREAM: {"lead": self.lead, "items": count}}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Mapping
 from fractions import Fraction
@@ -69,8 +70,8 @@ class _LooseReader(Reader):
             raise PacketError(f"a lead of {padding['lead']} items does not give whole items at a rate of {self.rate}")
         if lead + self.delay < 0:
             raise PacketError(
-                f"a delay of {self.delay} items needs packets_to_stream with a lead of {-self.delay} items at this end "
-                f"or more, not {lead}"
+                f"a delay of {self.delay} items needs packets_to_stream with a lead of at least {-self.delay} items "
+                f"of this stream, not {lead}"
             )
         items = padding["items"] * self.rate
         return _Start(offset + int(lead) + self.delay, -(-items.numerator // items.denominator), meta)
@@ -143,7 +144,7 @@ class stream_to_packets(PacketBlock):
         interpolation: int = 1,
         decimation: int = 1,
         delay: int = 0,
-        note: Mapping[str, Any] | None = None,
+        note: Mapping[str, Any] | str = "{}",
     ) -> None:
         port = Port("items", item_dtype(item_type))
         super().__init__("stream_to_packets", (port,), (port,))
@@ -152,9 +153,9 @@ class stream_to_packets(PacketBlock):
         self._readers = [_LooseReader(self.gateway, port, Fraction(interpolation, decimation), int(delay))]
         self.set_note(note)
 
-    def set_note(self, note: Mapping[str, Any] | None) -> None:
-        """Change what is added to the meta, from the next packet on."""
-        self.note = dict(note or {})
+    def set_note(self, note: Mapping[str, Any] | str) -> None:
+        """Change what is added to the meta, from the next packet on: a dictionary, or one as JSON."""
+        self.note: Meta = dict(json.loads(note) if isinstance(note, str) else note)
 
     def process(self, *arrays: NDArray[Any], meta: Meta) -> tuple[Any, ...]:
         """A packet that was found."""
