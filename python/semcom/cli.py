@@ -52,7 +52,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--channel", default="awgn", help="awgn, rayleigh or rician (default awgn)")
     sub.add_argument("--esn0-db", type=float, default=6.0, metavar="X", help="Es/N0 a complex symbol, dB (default 6)")
     sub.add_argument("--mcs", default="16qam-1/3", help="MCS name or auto (default 16qam-1/3)")
-    sub.add_argument("--fading", default="128", help="coefficients a symbol, a packet or every N symbols (default 128)")
+    fading = "a coefficient each symbol, each packet, every N symbols (default 128), or doppler: varying in time"
+    sub.add_argument("--fading", default="128", help=fading)
+    doppler = "maximum Doppler shift, cycles a symbol, with --fading doppler (default 0.01)"
+    sub.add_argument("--doppler", type=float, default=0.01, metavar="F", help=doppler)
     sub.add_argument("--rician-k", type=float, default=1.0, metavar="K", help="line-of-sight power over the rest")
     assume = "what --mcs auto takes Es/N0 to be: a number in dB, or `estimated` from a burst (default: the true one)"
     sub.add_argument("--assumed-esn0-db", type=number_or_estimated, metavar="X", help=assume)
@@ -207,6 +210,7 @@ def command_run(arguments: argparse.Namespace) -> int:
             mcs=arguments.mcs,
             fading=arguments.fading,
             rician_k=arguments.rician_k,
+            doppler=arguments.doppler,
             seed=arguments.seed,
             quality=arguments.quality,
             max_bpp=arguments.max_bpp,
@@ -279,6 +283,7 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
         "harq": link.harq,
         "assumed_esn0_db": link.known_esn0_db if link.mcs == "auto" else None,
         "fading": link.fading if link.channel != "awgn" else None,
+        "doppler": link.doppler if link.channel != "awgn" and link.fading == "doppler" else None,
         "limits": link.limits(),
         "messages": records,
         "summary": summary(records),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -34,9 +34,9 @@ class StageBlock(PacketBlock):
 
     def set_parameter(self, name: str, value: Any) -> None:
         """Replace one parameter from the next packet on. ValueError if it is unknown or would change the ports."""
-        if name not in self.stage.__dataclass_fields__:
-            known = ", ".join(self.stage.__dataclass_fields__)
-            raise ValueError(f"unknown parameter {name!r} of {self.title}: expected one of {known}")
+        known = [field.name for field in fields(self.stage)]
+        if name not in known:
+            raise ValueError(f"unknown parameter {name!r} of {self.title}: expected one of {', '.join(known)}")
         stage = replace(self.stage, **{name: value})
         if (stage.inputs, stage.outputs) != (self.stage.inputs, self.stage.outputs):
             raise ValueError(f"{name} of {self.title} decides its ports and cannot change to {value!r}")

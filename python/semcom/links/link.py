@@ -51,7 +51,7 @@ class Link:
 
     `mcs` "auto" takes the fastest MCS whose messages fail with a probability of at most `outage` at `esn0_db`, or at
     `assumed_esn0_db` where that is given; "estimated" measures it first with a burst of random QPSK symbols.
-    `fading` is "symbol", "packet" or a block length in symbols. `interleave` sends the code blocks of a message in
+    `fading` is "symbol", "packet", a block length in symbols or "doppler" (cycles a symbol at most: `doppler`). `interleave` sends the code blocks of a message in
     turns, so that each meets every fade. `code` is "ldpc" or "polar-N". `harq` above 1 sends what failed again, with
     other redundancy, up to that many transmissions in all; `airtime` then limits the first one.
     """
@@ -63,6 +63,7 @@ class Link:
     mcs: str = "16qam-1/3"
     fading: str = "128"
     rician_k: float = 1.0
+    doppler: float = 0.01
     seed: int = 0
     quality: int = -1
     max_bpp: float = 0.0
@@ -117,6 +118,7 @@ class Link:
             self.channel,
             fading=self.fading,
             rician_k=self.rician_k,
+            doppler=self.doppler,
             outage=self.outage,
             symbols=symbols,
             interleave=self.interleave,
@@ -157,7 +159,7 @@ class Link:
             coder,
             Mapper(),
             Framer(),
-            Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed),
+            Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed, self.doppler),
             Equaliser(),
             Deframer(),
             SoftDemapper(self.demapper),

@@ -48,6 +48,7 @@ def message_error_rate(
     rician_k: float = 1.0,
     interleave: bool = False,
     seed: int = 0,
+    doppler: float = 0.01,
 ) -> float:
     """Probability that a message of `blocks` code blocks (k, n) loses any of them; an estimate over fading.
 
@@ -62,7 +63,7 @@ def message_error_rate(
     if channel == "awgn":
         mean, dispersion = moments(scheme.modulation, level)
         return float(1.0 - (1.0 - block_error_rate(rate, symbols, mean, dispersion)) ** blocks)
-    length = coherence(fading) or blocks * symbols
+    length = coherence(fading, doppler) or blocks * symbols
     rng = np.random.default_rng(seed)
     if length < 8:
         # So many fades that their mean is all but certain: its spread joins the dispersion.
@@ -93,6 +94,7 @@ def choose_mcs(
     rician_k: float = 1.0,
     interleave: bool = False,
     seed: int = 0,
+    doppler: float = 0.01,
 ) -> str:
     """Name of the fastest coded scheme whose message loses a code block with probability of at most `outage`.
 
@@ -100,7 +102,7 @@ def choose_mcs(
     one of the two must be given. If no scheme is safe enough, the most robust one. ValueError for a wrong argument.
     """
     check_model(channel)
-    coherence(fading)
+    coherence(fading, doppler)
     check_rician_k(rician_k)
     check_block_bits(block_bits)
     if not math.isfinite(esn0_db):
@@ -116,7 +118,7 @@ def choose_mcs(
             return 1.0  # not one block fits
         plan = layout(size, scheme, block_bits)
         return message_error_rate(
-            scheme.name, esn0_db, channel, fading, plan.blocks, plan.k, plan.n, rician_k, interleave, seed
+            scheme.name, esn0_db, channel, fading, plan.blocks, plan.k, plan.n, rician_k, interleave, seed, doppler
         )
 
     schemes = sorted((get(name) for name in names() if get(name).coded), key=lambda s: s.efficiency, reverse=True)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ..message import Meta
 from ..stage import Arrays, Port, Stage
-from . import channel as channels
 from . import coding
+from .channel_stages import Channel as Channel
 from .equaliser import equalise
 from .interleaver import from_air, to_air
 from .mcs import MCS, get
@@ -132,37 +132,6 @@ class Framer(Stage):
             sizes[port.name] = int(array.size)
         burst = np.concatenate(arrays).astype(np.complex64, copy=False)
         return (burst,), {**meta, **sizes, "symbols_total": int(burst.size)}
-
-
-@dataclass(frozen=True)
-class Channel(Stage):
-    """Noise and fading, with the coefficients beside it (perfect channel knowledge).
-
-    `fading` is "symbol", "packet", "block" (128 symbols) or a block length; it does not matter over AWGN.
-    """
-
-    model: str = "awgn"
-    esn0_db: float = 6.0
-    fading: str | int = "128"
-    rician_k: float = 1.0
-    seed: int = 0
-
-    inputs = (Port("burst", np.complex64),)
-    outputs = (Port("burst", np.complex64), Port("coefficients", np.complex64))
-
-    def __post_init__(self) -> None:
-        channels.check_model(self.model)
-        channels.coherence(self.fading)
-        channels.check_rician_k(self.rician_k)
-        noise_var(self.esn0_db)
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, not {self.seed}")
-
-    def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
-        """complex64 [n] to received burst and coefficients, complex64 [n] each."""
-        rng = self.random(self.seed, meta)
-        received, h = channels.transmit(arrays[0], self.model, self.esn0_db, rng, self.fading, self.rician_k)
-        return (received, h), {**meta, "channel": self.model, "esn0_db": float(self.esn0_db)}
 
 
 @dataclass(frozen=True)
