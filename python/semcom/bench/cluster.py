@@ -8,6 +8,8 @@ worker that dies to another one.
 
 from __future__ import annotations
 
+import re
+import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
@@ -34,11 +36,11 @@ class ClusterPool:
             from distributed import Client
         except ModuleNotFoundError as error:
             raise ValueError("--cluster needs distributed: pip install distributed") from error
+        _try(address)
         try:
             self.client: Any = Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise ValueError(f"no Dask scheduler at {address}: expected tcp://host:8786 ({reason})") from error
+            raise ValueError(f"no Dask scheduler at {address}: {' '.join(str(error).split())[:120]}") from error
         self._number = 0
 
     @property
@@ -58,6 +60,17 @@ class ClusterPool:
     def close(self) -> None:
         """Forget what was not finished and leave; the cluster goes on."""
         self.client.close(timeout=5)
+
+
+def _try(address: str) -> None:
+    """ValueError unless somebody listens there: Dask's own client needs half a minute and a traceback to say so."""
+    found = re.fullmatch(r"(tcp|tls)://(\[[0-9a-fA-F:]+\]|[^:/]+):(\d{1,5})", address)
+    if found is None:
+        raise ValueError(f"no Dask scheduler at {address}: expected tcp://host:port or tls://host:port")
+    try:
+        socket.create_connection((found[2].strip("[]"), int(found[3])), CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"no Dask scheduler at {address}: {error}; start one with `dask scheduler`") from error
 
 
 def _hand_over(remote: Any, future: Future[dict[str, Any]]) -> None:

@@ -71,6 +71,7 @@ class Runner:
     def __init__(self, sweep: Sweep, folder: Path, command: str, invocation: str, any_version: bool = False) -> None:
         self.sweep, self.folder = sweep, Folder(folder)
         self.command, self.invocation, self.any_version = command, invocation, any_version
+        self.fresh = False
         self.points: dict[str, Point] = {}
         self.outcome = Outcome()
         self.fingerprints: dict[str, str] = {}
@@ -86,10 +87,17 @@ class Runner:
             self.fingerprints[job.name] = fingerprint(job)
         self.outcome.set_aside = self.folder.set_aside(self.sweep)
         self.folder.write_index(self.sweep, self.command)
-        for job in self.sweep.jobs if not fresh else ():
-            point = self.folder.load(job, self.fingerprints[job.name], self.any_version)
+        self.fresh = fresh
+        for job in self.sweep.jobs:
+            point = self.found(job)
             if point is not None:
                 self.adopt(job, point)
+
+    def found(self, job: Job) -> Point | None:
+        """The finished point of the folder, unless everything is to be measured afresh."""
+        if self.fresh:
+            return None
+        return self.folder.load(job, self.fingerprints[job.name], self.any_version)
 
     def needed(self, job: Job) -> bool:
         """Whether the point is still to be measured."""
@@ -184,7 +192,7 @@ class _Tasks:
         return bool(self.todo)
 
     def begin(self, job: Job) -> None:
-        """Lock a point and hand it in, unless another run has it or has just finished it."""
+        """Lock a point and hand it in, unless another run has it or has finished it."""
         runner = self.runner
         lock = Lock(runner.folder.path / f"{job.name}.lock")
         if not lock.take():
@@ -192,12 +200,11 @@ class _Tasks:
             return
         try:
             del self.todo[job.name]
-            if job.name in self.elsewhere:
-                point = runner.folder.load(job, runner.fingerprints[job.name], runner.any_version)
-                if point is not None:
-                    runner.adopt(job, point)
-                    lock.release()
-                    return
+            point = runner.found(job)  # by now another run may have finished it
+            if point is not None:
+                runner.adopt(job, point)
+                lock.release()
+                return
             task: dict[str, Any] = {"kind": job.kind, "settings": job.settings, "seed": job.seed}
             task |= {"stop": job.stop.as_dict(), "extra": extra(job.kind, job.settings)}
             if self.check_versions:

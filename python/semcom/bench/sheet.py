@@ -75,7 +75,7 @@ class Sheet:
         """An error that points at the line."""
         return ValueError(f"{self.path}, line {self.line(where)}: {message}")
 
-    def keys(self, where: Path_, found: Any, known: Iterable[str], what: str) -> dict[str, Any]:
+    def keys(self, where: Path_, found: Any, known: Any, what: str) -> dict[str, Any]:
         """`found` as a mapping with no key but the known ones."""
         if not isinstance(found, dict):
             raise self.error(where, f"{what} must be keys with values, not {found!r:.60}")

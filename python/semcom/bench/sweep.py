@@ -17,6 +17,7 @@ kind knows them.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -136,21 +137,30 @@ class _Builder:
         self.sheet, self.name, self.base, self.changes = sheet, name, base, changes
         self.used: set[str] = set()
         self.content = sheet.content
-        defaults = self.content.get("defaults")
-        self.defaults = sheet.keys(("defaults",), {} if defaults is None else defaults, self._known(), "defaults")
+        self.defaults = self._defaults()
         try:
             self.seeds = [_seed(value) for value in axes.values(self.content.get("seed", 0))]
         except ValueError as error:
             raise sheet.error(("seed",), str(error)) from error
 
-    def _known(self) -> list[str]:
-        kinds = {self.content.get("defaults", {}).get("kind", "system")} if self._mapping("defaults") else {"system"}
-        kinds |= {entry.get("kind", "") for entry in self.content["curves"] if isinstance(entry, dict)}
-        names = [name for kind in kinds if kind in KINDS for name in kind_module(kind).FIELDS]
-        return list(dict.fromkeys(["kind", "stop", *names]))
+    def _defaults(self) -> dict[str, Any]:
+        """The checked `defaults`: keys that a kind of this sweep knows."""
+        given = self.content.get("defaults")
+        found = self.sheet.keys(("defaults",), {} if given is None else given, given or (), "defaults")
+        kinds = [self._kind(("defaults", "kind"), found.get("kind", "system"))]
+        for number, entry in enumerate(self.content["curves"]):
+            if isinstance(entry, dict) and "kind" in entry:
+                kinds.append(self._kind(("curves", number, "kind"), entry["kind"]))
+        modules = [kind_module(kind) for kind in dict.fromkeys(kinds)]
+        if any(getattr(module, "FREE", False) for module in modules):
+            return found
+        known = dict.fromkeys(["kind", "stop", *(name for module in modules for name in module.FIELDS)])
+        return self.sheet.keys(("defaults",), found, known, "defaults")
 
-    def _mapping(self, key: str) -> bool:
-        return isinstance(self.content.get(key), dict)
+    def _kind(self, where: Path_, kind: Any) -> str:
+        if kind not in KINDS:
+            raise self.sheet.error(where, f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        return str(kind)
 
     def figure(self, given: Any) -> dict[str, Any]:
         """The checked `figure` of the sweep."""
@@ -190,16 +200,12 @@ class _Builder:
     def curve(self, number: int, axis: str, chain: int) -> list[Job]:
         """The points of one entry of `curves`."""
         where: Path_ = ("curves", number)
-        entry = self.content["curves"][number]
-        kind = entry.get("kind", self.defaults.get("kind", "system")) if isinstance(entry, dict) else ""
-        if isinstance(entry, dict) and kind not in KINDS:
-            raise self.sheet.error((*where, "kind"), f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
-        module = kind_module(kind or "system")
+        entry = self.sheet.keys(where, self.content["curves"][number], self.content["curves"][number] or (), "a curve")
+        kind = entry.get("kind", self.defaults.get("kind", "system"))
+        module = kind_module(kind)
         free = getattr(module, "FREE", False)  # a flowgraph's own parameters are settings too
-        if free:
-            entry = self.sheet.keys(where, entry, entry, "a curve") if isinstance(entry, dict) else {}
-        else:
-            entry = self.sheet.keys(where, entry, [*OWN, *module.FIELDS], f"a curve of kind {kind}")
+        if not free:
+            self.sheet.keys(where, entry, [*OWN, *module.FIELDS], f"a curve of kind {kind}")
         given: dict[str, list[Any]] = {}
         places: dict[str, Path_] = {}
         for source, at in ((self.defaults, ("defaults",)), (entry, where)):
@@ -218,8 +224,8 @@ class _Builder:
                 self.used.add(key)
         if "inputs" in module.FIELDS and "inputs" not in self.changes:
             given["inputs"] = [self._relative(value) for value in given.get("inputs", ["packaged"])]
-        if free:
-            given["flowgraph"] = [self._relative(value) for value in given.get("flowgraph", [])]
+        if "flowgraph" in given:
+            given["flowgraph"] = [self._relative(value) for value in given["flowgraph"]]
         stop = self.stop(module.DEFAULT_STOP, where, entry)
         label = entry.get("label")
         try:
@@ -275,6 +281,8 @@ def _expand(
     others = [key for key in several if key != axis]
     swept = list(dict.fromkeys([*several, *places]))
     along = sorted(given[axis], key=_order) if axis in given else [None]
+    if math.prod(map(len, given.values())) * len(seeds) > MOST_POINTS:
+        raise _SettingError("", f"a curve of more than {MOST_POINTS} points")
     resolved: list[tuple[Any, ...]] = []
     for values in itertools.product(*(given[key] for key in others)):
         for seed in seeds:
