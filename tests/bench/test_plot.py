@@ -154,6 +154,18 @@ def test_each_kind_of_result_gets_the_limits_that_hold_for_it(collection, point)
     assert found("msymbol_s", code) == {}
 
 
+def test_beside_a_throughput_capacity_is_a_curve(collection, point, captured):
+    points = [
+        point(model, x, {"throughput_bit_symbol": metric(x / 10)}, settings={"mcs": "16qam-2/3", "channel": model})
+        for model in ("awgn", "rayleigh") for x in (0.0, 10.0)
+    ]  # fmt: skip
+    plot.draw(parsed(collection, points, metric="throughput_bit_symbol", bounds=["ergodic_capacity"]))
+    curved = [line for line in lines_of(captured[0].axes[0]) if len(line.get_xdata()) > 9]
+    for line, model in zip(curved, ("awgn", "rayleigh"), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), bounds.ergodic_capacity("16qam", line.get_xdata(), model))
+    assert texts(captured[0])[2:] == ["capacity, bit-interleaved", "capacity, bit-interleaved, ergodic"]
+
+
 @pytest.mark.parametrize(
     "settings",
     [

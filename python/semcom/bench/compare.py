@@ -34,6 +34,8 @@ LEVEL = 0.01
 INFORMATIVE_ERRORS = 10
 MOST_ROWS = 40
 
+OURS = "semcom bench"
+
 Measure = Callable[..., Mapping[str, Any]]
 
 
@@ -188,6 +190,8 @@ def check_command(arguments: argparse.Namespace) -> int:
     status = 0
     for path in paths:
         results = curves.load(path)
+        if not results.command.startswith(OURS):
+            raise ValueError(f"{path}: made by {results.command!r}, not by `{OURS}`: run that command instead")
         level = LEVEL / max(1, len(results.curves()))
         checked = check(results, remeasure)
         if not checked:
@@ -198,20 +202,21 @@ def check_command(arguments: argparse.Namespace) -> int:
 
 
 def committed() -> list[Path]:
-    """The collections of the source tree, below `benchmarks/` of it or of the working directory."""
+    """The collections of `semcom bench` in the source tree, below `benchmarks/` of it or of the working directory."""
     for root in (Path(__file__).resolve().parents[3], Path.cwd()):
-        found = [path for path in sorted((root / "benchmarks").rglob("*.json")) if _is_collection(path)]
+        found = [path for path in sorted((root / "benchmarks").rglob("*.json")) if _can_check(path)]
         if found:
             return found
     return []
 
 
-def _is_collection(path: Path) -> bool:
+def _can_check(path: Path) -> bool:
+    """Whether it is a collection that `semcom bench` made; what a script made, the script must repeat."""
     try:
         data = curves.read_json(path)
     except ValueError:
         return False
-    return isinstance(data, dict) and data.get("format") == CURVES_FORMAT
+    return isinstance(data, dict) and data.get("format") == CURVES_FORMAT and str(data.get("command")).startswith(OURS)
 
 
 def check(results: Results, measure: Measure) -> list[Checked]:

@@ -19,7 +19,9 @@ from .quantities import PREFERRED, quantity
 
 KINDS = ("system", "code", "flowgraph")
 INTERVALS = ("clopper-pearson", "student-t", "bootstrap", "none")
-BOUNDS = ("capacity", "bicm_capacity", "normal_approximation", "outage", "uncoded_theory", "separation")
+BOUNDS = (
+    "capacity", "bicm_capacity", "ergodic_capacity", "normal_approximation", "outage", "uncoded_theory", "separation",
+)  # fmt: skip
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_FOLDER_BYTES = 1024 * 2**20

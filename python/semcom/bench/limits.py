@@ -21,10 +21,14 @@ from .curves import Metric, Point, Results
 from .quantities import quantity
 
 AXES = ("esn0_db", "ebn0_db")  # on which limits can be drawn
+THROUGHPUT = "throughput_bit_symbol"  # itself a rate: capacity is a curve beside it
+ERGODIC_NOTE = ", ergodic"
+CAPACITIES = ("capacity", "bicm_capacity", "ergodic_capacity")
 TARGET_BLER = 1e-3  # where the normal approximation is one line
 LABELS = {
     "capacity": "capacity, Gaussian symbols",
     "bicm_capacity": "capacity, bit-interleaved",
+    "ergodic_capacity": "capacity, bit-interleaved",
     "normal_approximation": "normal approximation",
     "outage": "outage",
     "uncoded_theory": "theory without a code",
@@ -164,12 +168,16 @@ def _limit(
     def vertical(at: float, note: str) -> Limit | None:
         return Limit(name, curve, at=at - shift, note=note) if math.isfinite(at) else None
 
-    if name in ("capacity", "bicm_capacity"):
+    if name in CAPACITIES:
         kind = "gaussian" if name == "capacity" else "bicm"
+        ergodic = "" if scheme.model == "awgn" else ERGODIC_NOTE
+        if metric == THROUGHPUT and not shift:
+            y = bounds.ergodic_capacity(scheme.modulation, esn0_db, scheme.model, scheme.rician_k, kind)
+            return Limit(name, curve, x=x, y=y, note=ergodic)
         if not scheme.coded:
             return None
         at = bounds.required_esn0_db(scheme.rate, scheme.modulation, kind, scheme.model, scheme.rician_k)
-        return vertical(at, "" if scheme.model == "awgn" else ", ergodic")
+        return vertical(at, ergodic)
     if name == "normal_approximation" and scheme.coded and scheme.symbols and scheme.model == "awgn":
         if metric == "bler":
             return curve_of(bounds.normal_approximation_bler(scheme.rate, scheme.symbols, esn0_db, scheme.modulation))

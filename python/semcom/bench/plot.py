@@ -23,7 +23,7 @@ import numpy as np
 from ..output import prepare_output
 from . import curves
 from .curves import Metric, Point, Results, Value, short
-from .limits import Limit, limits
+from .limits import ERGODIC_NOTE, Limit, limits
 from .quantities import quantity
 from .separation import is_rung
 from .store import write_aside
@@ -33,9 +33,11 @@ SUFFIXES = (".png", ".svg")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c510a", "#5e3c99")
 MARKERS = ("o", "s", "D", "^", "P", "X", "v", "<", ">")
 STYLES: Mapping[str, Any] = {
-    "capacity": (0, (1, 1.4)), "bicm_capacity": (0, (5, 1.5, 1, 1.5)), "normal_approximation": (0, (5, 2)),
+    "capacity": (0, (1, 1.4)), "bicm_capacity": (0, (5, 1.5, 1, 1.5)),
+    "ergodic_capacity": (0, (5, 1.5, 1, 1.5)), "normal_approximation": (0, (5, 2)),
     "outage": (0, (5, 2)), "uncoded_theory": (0, (3, 1.5)), "separation": (0, (6, 1.5, 1, 1.5, 1, 1.5)),
 }  # fmt: skip
+ERGODIC = (0, (2, 1.2))
 GREY = "0.35"
 MOST_BARS = 14  # points of a curve that still get bars; more get a band
 MOST_CURVES = 40
@@ -250,9 +252,9 @@ def _draw_limits(
     by_label: dict[str, list[Limit]] = {}
     for limit in near:
         by_label.setdefault(limit.label, []).append(limit)
-        colour = colours.get(limit.curve or "", GREY)
+        colour, style = colours.get(limit.curve or "", GREY), _style(limit)
         if limit.at is not None:
-            axes.axvline(limit.at, color=colour, linestyle=STYLES[limit.name], linewidth=1.3, zorder=1.5)
+            axes.axvline(limit.at, color=colour, linestyle=style, linewidth=1.3, zorder=1.5)
             end, side = (0.015, "bottom") if axes.get_yscale() == "log" else (0.985, "top")  # where curves seldom are
             axes.annotate(
                 f"{limit.at:.2f} dB", (limit.at, end), (-3, 0), ("data", "axes fraction"), "offset points",
@@ -260,16 +262,20 @@ def _draw_limits(
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )  # fmt: skip
         else:
-            axes.plot(limit.x, limit.y, color=colour, linestyle=STYLES[limit.name], linewidth=1.3, zorder=1.5)
+            axes.plot(limit.x, limit.y, color=colour, linestyle=style, linewidth=1.3, zorder=1.5)
     axes.set_xlim(low, high)
     for label, members in by_label.items():
         own = {colours.get(member.curve or "", GREY) for member in members}
         colour = own.pop() if len(own) == 1 else GREY
-        handles.append((Line2D([], [], color=colour, linestyle=STYLES[members[0].name], linewidth=1.3), label))
+        handles.append((Line2D([], [], color=colour, linestyle=_style(members[0]), linewidth=1.3), label))
     for limit in far:
         owner = f" of {limit.curve}" if limit.curve else ""
         handles.append((Line2D([], [], linestyle=""), f"{limit.label}{owner}: {limit.at:.2f} dB, outside"))
     return handles
+
+
+def _style(limit: Limit) -> Any:
+    return ERGODIC if limit.note == ERGODIC_NOTE else STYLES[limit.name]
 
 
 def _set_y(axes: Any, series: Mapping[str, Sequence[tuple[Value, Metric, Point]]], metric: str, log: bool) -> None:

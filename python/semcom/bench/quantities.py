@@ -49,7 +49,7 @@ _TABLE = {
     "iterations": Quantity("mean iterations", -1),
     "mean_iterations": Quantity("mean iterations", -1),
     "transmissions": Quantity("mean transmissions", -1),
-    "throughput": Quantity("information bits a symbol", 1),
+    "throughput_bit_symbol": Quantity("throughput (bit/symbol)", 1),
     # what was spent
     "bits": Quantity("bits a message"),
     "bits_per_pixel": Quantity("rate (bit/pixel)"),
