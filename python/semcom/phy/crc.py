@@ -45,6 +45,18 @@ def _remainders(name: str, length: int) -> NDArray[np.uint32]:
     return table
 
 
+def remainders(name: str, length: int) -> NDArray[np.uint32]:
+    """What each bit of a word of `length` bits, check bits included, adds to its remainder; a whole word adds up to 0.
+
+    uint32 [length]. ValueError for an unknown name or a word shorter than the check bits.
+    """
+    degree = crc_length(name)
+    if length < degree:
+        raise ValueError(f"length must be at least {degree} bits, not {length}")
+    own = np.uint32(1) << np.arange(degree - 1, -1, -1, dtype=np.uint32)  # a check bit stands for itself
+    return np.concatenate((_remainders(name, length - degree), own))
+
+
 def crc(bits: NDArray[np.uint8], name: str = "crc24b") -> NDArray[np.uint8]:
     """Check bits, uint8 [..., degree], of words uint8 [..., n] of 0 and 1."""
     degree = crc_length(name)
