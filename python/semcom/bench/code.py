@@ -37,6 +37,7 @@ SOURCES = ("phy/*.py", "phy/data/*", "kernels.py", "bench/code.py", "bench/inter
 VERSIONS = ("numpy",)
 DEFAULT_STOP = Stop(errors=100, cap=100_000, metric="bler", clean=1)
 CODES = ("ldpc", "polar")
+NO_CRC = "none"
 ONLY = {"max_iterations": "ldpc", "alpha": "ldpc", "list_size": "polar", "crc": "polar"}
 
 Bits = NDArray[np.uint8]
@@ -68,7 +69,8 @@ class _Polar:
     def __init__(self, settings: Mapping[str, Any]) -> None:
         from ..phy.polar import Polar
 
-        self.code = Polar(settings["k"], settings["n"], settings["list_size"], settings["crc"])
+        crc = None if settings["crc"] == NO_CRC else settings["crc"]
+        self.code = Polar(settings["k"], settings["n"], settings["list_size"], crc)
         self.encode = self.code.encode
 
     def decode(self, llr: NDArray[np.float32]) -> tuple[Bits, NDArray[np.bool_], NDArray[np.int32] | None]:
@@ -80,7 +82,7 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of a point, from those that are given. ValueError, with the setting's name first, if one is wrong.
 
     Either `mcs` (k is 1536 unless given; code rate, mapping, decoder factor and interleaver are the scheme's) or `k`,
-    `n` and `modulation`.
+    `n` and `modulation`. `crc` of a polar code is a name of `phy.crc`, or "none".
     """
     s: dict[str, Any] = {name: typed(name, value, FIELDS[name]) for name, value in given.items()}
     s.setdefault("code", "ldpc")
@@ -138,6 +140,8 @@ def _check(s: Mapping[str, Any]) -> None:
         if not 1 <= s["max_iterations"] <= 10_000:
             raise ValueError(f"max_iterations must be from 1 to 10000, not {s['max_iterations']}")
         _Ldpc(s)
+    else:
+        _Polar(s)
 
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +151,9 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def label(settings: Mapping[str, Any]) -> str:
     """What a curve is called where the sweep does not name it."""
-    name = "LDPC" if settings["code"] == "ldpc" else f"polar, list {settings['list_size']},"
+    name = "LDPC" if settings["code"] == "ldpc" else f"polar, list {settings['list_size']}"
+    if settings["code"] == "polar" and settings["crc"] != NO_CRC:
+        name += f", {settings['crc']}"
     channel = "" if settings["channel"] == "awgn" else f", {settings['channel']}"
     return f"{name} ({settings['k']}, {settings['n']}) {settings['modulation']}{channel}"
 
@@ -223,7 +229,9 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop) -> dict[str, Any
         elif ber["low"] is not None:
             ber["low"] = max(ber["low"], 0.0)
         ber["count"] = blocks * k
-        found = {"bler": bler, "ber": ber, "undetected": share(undetected, blocks)}
+        found = {"bler": bler, "ber": ber}
+        if settings.get("crc") != NO_CRC:  # without a check the decoder holds everything for right
+            found["undetected"] = share(undetected, blocks)
         return found | ({"mean_iterations": iterations.mean()} if iterations.count else {})
 
     begun = time.perf_counter()
