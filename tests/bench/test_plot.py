@@ -152,6 +152,9 @@ def test_each_kind_of_result_gets_the_limits_that_hold_for_it(collection, point)
         bounds.normal_approximation_esn0_db(4 / 3, 1152, 1e-3, "16qam"), abs=1e-3
     )
     assert found("msymbol_s", code) == {}
+    chosen = found("bler", {"mcs": "auto", "chosen_mcs": "16qam-1/3"})
+    assert set(chosen) == {"capacity", "bicm_capacity", "normal_approximation"}
+    assert found("bler", {"mcs": "16qam-1/3", "harq": 4}) == {}
 
 
 def test_beside_a_throughput_capacity_is_a_curve(collection, point, captured):
@@ -190,7 +193,10 @@ def test_the_separation_bound_is_drawn_from_the_ladder_of_the_same_system(collec
         settings = {"system": "jpeg", "model": "", "mcs": "16qam-1/3", "airtime": 4000}
         return point(curve, metrics={"psnr_db": metric(value)}, axis=axis, kind="system", settings=settings, **more)
 
-    rungs = [system("rungs", {"quality": q}, 0.0, records=[record(k, q) for k in (0, 1)]) for q in (1, 2, 4, 8)]
+    rungs = [
+        system("rungs", {"esn0_db": 40.0, "quality": q}, 0.0, records=[record(k, q) for k in (0, 1)])
+        for q in (1, 2, 4, 8)
+    ]
     points = [system("JPEG", {"esn0_db": x}, 23.0) for x in (0.0, 5.0, 10.0)]
     results = parsed(collection, [*rungs, *points], metric="psnr_db", bounds=["separation"])
     plot.draw(results)

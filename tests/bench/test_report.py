@@ -167,14 +167,15 @@ def test_received_pictures_of_a_folder_come_along(saved, tmp_path, point):
     assert len(Page((tmp_path / "report.html").read_text()).named("img")) == 2
 
 
-def test_airtime_and_speed_have_figures_of_their_own(collection, point):
+def test_budgets_and_speeds_have_figures_of_their_own(collection, point):
     points = [
-        point(x=float(k), metrics={"psnr_db": mean([20.0 + k, 22.0]), "symbols_total": metric(100.0 * (k + 1))})
-        for k in range(3)
+        point(axis={"max_bpp": k / 10}, metrics={"psnr_db": mean([20.0 + k, 22]), "symbols_total": metric(100.0 * k)})
+        for k in (1, 2, 3)
     ]
-    page = Page(report.page(curves.parse(collection(points, metric="psnr_db", bounds=[]), "test")))
-    assert [image["alt"] for image in page.named("img")] == [
-        "PSNR (dB) over Es/N0 (dB)", "PSNR (dB) over airtime (symbols a message)", "speed (Msymbol/s) over Es/N0 (dB)",
+    found = curves.parse(collection(points, metric="psnr_db", axis="max_bpp", bounds=[]), "test")
+    assert [image["alt"] for image in Page(report.page(found)).named("img")] == [
+        "PSNR (dB) over limit (bit/pixel)", "PSNR (dB) over airtime (symbols a message)",
+        "speed (Msymbol/s) over limit (bit/pixel)",
     ]  # fmt: skip
 
 

@@ -97,29 +97,31 @@ def test_a_ladder_needs_what_it_asks_for(picture):
         separation.measure_ladder("jpeg", [picture], [1000])
 
 
-def parsed(collection, points):
-    return curves.parse(collection(points), "test").points
+def parsed(collection, points, **more):
+    return curves.parse(collection(points, **({"bounds": ["separation"]} | more)), "test")
 
 
 def test_ladders_come_from_records_else_from_means(collection, point):
     def rung(system, quality, **more):
         metrics = {"psnr_db": mean([20.0 + quality, 30.0 + quality]), "bits": metric(1000.0 * quality)}
         settings = {"system": system, "model": ""}
-        return point(axis={"quality": quality}, kind="system", settings=settings, metrics=metrics, **more)
+        axis = {"esn0_db": 40.0, "quality": quality}
+        return point(axis=axis, kind="system", settings=settings, metrics=metrics, **more)
 
     records = [
         {"input": name, "delivered": delivered, "bits": bits, "metrics": {"psnr_db": (bits or 0) / 100}}
         for name, delivered, bits in (("a", True, 2000), ("b", True, 4000), ("c", False, 100), ("d", True, None))
     ]
     points = [rung("jpeg", 1.0, records=records), rung("webp", 1.0), rung("webp", 2.0)]
-    points += [point(), point(kind="system", axis={"esn0_db": 3.0, "quality": 4.0})]  # neither is a rung
-    found = separation.ladders(parsed(collection, points), "psnr_db", "esn0_db")
+    points += [point(), point(kind="system", settings={"system": "avif"})]  # neither is a rung
+    found = separation.ladders(parsed(collection, points), "psnr_db")
     assert set(found) == {("jpeg", ""), ("webp", "")}
     assert found["jpeg", ""].quality(4000) == pytest.approx((20 + 40) / 2)
     np.testing.assert_allclose(found["webp", ""].quality([1000, 2000]), [26.0, 27.0])
+    assert separation.ladders(parsed(collection, points, bounds=["capacity"]), "psnr_db") == {}
 
 
 def test_foreign_records_are_left_out(collection, point):
     odd = [{"bits": True}, {"delivered": True, "bits": "9", "metrics": []}, {"delivered": 1, "metrics": {"psnr_db": 1}}]
     points = [point(axis={"quality": 1.0}, kind="system", settings={"system": [1]}, metrics={}, records=odd)]
-    assert separation.ladders(parsed(collection, points), "psnr_db", "esn0_db") == {}
+    assert separation.ladders(parsed(collection, points), "psnr_db") == {}

@@ -213,6 +213,7 @@ def described(points: tuple[Point, ...], figure: Mapping[str, Any], where: str) 
     if log is not None and not isinstance(log, bool):
         raise ValueError(f"{where}: logy must be true or false, found {_shown(log)}")
     versions = figure.get("versions") or (first.versions if first else {})
+    processors = dict.fromkeys(point.processor for point in points if point.processor)
     return Results(
         points=points,
         title=_text(figure, "title", where) or (first.sweep if first else ""),
@@ -222,7 +223,7 @@ def described(points: tuple[Point, ...], figure: Mapping[str, Any], where: str) 
         log=log,
         table=_table(figure.get("table") or None, where),
         command=_text(figure, "command", where) or (first.command if first else ""),
-        processor=_text(figure, "processor", where) or ", ".join(dict.fromkeys(p.processor for p in points)),
+        processor=_text(figure, "processor", where) or ", ".join(processors),
         date=_text(figure, "date", where) or max((p.date for p in points), default=""),
         versions=_mapping(versions, f"{where}: versions"),
     )

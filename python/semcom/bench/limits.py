@@ -39,7 +39,10 @@ _SAMPLES = 161
 
 @dataclass(frozen=True)
 class Scheme:
-    """What decides a limit: `rate` information bits a symbol in code blocks of `symbols` symbols (0: unknown)."""
+    """What decides a limit: `rate` information bits a symbol in code blocks of `symbols` symbols (0: unknown).
+
+    `once`: nothing is sent again, so that the rate is that of all symbols.
+    """
 
     modulation: str
     rate: float
@@ -48,6 +51,7 @@ class Scheme:
     model: str
     coherence: int
     rician_k: float
+    once: bool = True
 
     @property
     def diversity(self) -> int:
@@ -96,10 +100,10 @@ def scheme_of(settings: Mapping[str, Any]) -> Scheme | None:
                 return None
             return Scheme(settings["modulation"], k * bits / n, n // bits, k < n, model, length, factor)
         if "mcs" in settings:
-            scheme = mcs_table.get(settings["mcs"])
+            scheme = mcs_table.get(settings.get("chosen_mcs") or settings["mcs"])
             return Scheme(
                 scheme.modulation, scheme.efficiency, _block_symbols(scheme, settings), scheme.coded,
-                model, length, factor,
+                model, length, factor, settings.get("harq", 1) == 1,
             )  # fmt: skip
         bits = BITS_PER_SYMBOL[settings["modulation"]]
         return Scheme(settings["modulation"], float(bits), 0, False, model, length, factor)
@@ -126,10 +130,10 @@ def limits(results: Results, axis: str, metric: str, low: float, high: float) ->
     if axis not in AXES or quantity(metric).machine:
         return []
     x = np.linspace(low, high, _SAMPLES)
-    ladders = separation.ladders(results.points, metric, axis) if "separation" in results.bounds else {}
+    ladders = separation.ladders(results, metric)
     found: list[Limit] = []
     for curve, points in results.curves().items():
-        drawn = [point for point in points if axis in point.axis]
+        drawn = [point for point in points if axis in point.axis and not separation.is_rung(point, results)]
         if not drawn:
             continue
         schemes = {scheme_of(point.settings) for point in drawn}
@@ -174,16 +178,17 @@ def _limit(
         if metric == THROUGHPUT and not shift:
             y = bounds.ergodic_capacity(scheme.modulation, esn0_db, scheme.model, scheme.rician_k, kind)
             return Limit(name, curve, x=x, y=y, note=ergodic)
-        if not scheme.coded:
+        if not scheme.coded or not scheme.once:
             return None
         at = bounds.required_esn0_db(scheme.rate, scheme.modulation, kind, scheme.model, scheme.rician_k)
         return vertical(at, ergodic)
-    if name == "normal_approximation" and scheme.coded and scheme.symbols and scheme.model == "awgn":
+    blocks = scheme.coded and scheme.once
+    if name == "normal_approximation" and blocks and scheme.symbols and scheme.model == "awgn":
         if metric == "bler":
             return curve_of(bounds.normal_approximation_bler(scheme.rate, scheme.symbols, esn0_db, scheme.modulation))
         at = bounds.normal_approximation_esn0_db(scheme.rate, scheme.symbols, TARGET_BLER, scheme.modulation)
         return vertical(at, f", block error rate {TARGET_BLER:g}")
-    if name == "outage" and scheme.coded and scheme.model != "awgn" and metric == "bler":
+    if name == "outage" and blocks and scheme.model != "awgn" and metric == "bler":
         return curve_of(
             bounds.outage_bler(
                 scheme.rate, esn0_db, scheme.modulation, scheme.model, scheme.diversity, scheme.rician_k

@@ -144,7 +144,7 @@ def _series(results: Results, metric: str, axis: str) -> dict[str, list[tuple[Va
         for point in points:
             measured = point.metrics.get(metric)
             x = place_of(point, axis)
-            rung = is_rung(point, axis) and axis not in point.metrics  # measured for the separation bound alone
+            rung = axis != "quality" and is_rung(point, results)
             if measured is None or measured.value is None or x is None or rung:
                 continue
             found.setdefault(curve + _others(points, point, axis, results.axis), []).append((x, measured, point))
@@ -247,23 +247,30 @@ def _draw_limits(
         low, high = min(low, min(at) - 0.03 * span), max(high, max(at) + 0.03 * span)
         found = limits(results, axis, metric, low, high)  # curves as wide as the widened axis
         near = [b for b in found if b.at is None or low <= b.at <= high]
-    handles: list[tuple[Any, str]] = []
     colours = {curve: COLOURS[k % len(COLOURS)] for k, curve in enumerate(series)}
+    last, slot = -math.inf, 0
+    for limit in sorted(near, key=lambda limit: limit.at or 0.0):
+        colour, style = colours.get(limit.curve or "", GREY), _style(limit)
+        if limit.at is None:
+            axes.plot(limit.x, limit.y, color=colour, linestyle=style, linewidth=1.3, zorder=1.5)
+            continue
+        axes.axvline(limit.at, color=colour, linestyle=style, linewidth=1.3, zorder=1.5)
+        slot = (slot + 1) % 4 if limit.at - last < 0.04 * (high - low) else 0  # the numbers of neighbours in steps
+        last = limit.at
+        # at the end where curves seldom are
+        end, side = (0.015 + 0.11 * slot, "bottom") if axes.get_yscale() == "log" else (0.985 - 0.11 * slot, "top")
+        axes.annotate(
+            f"{limit.at:.2f} dB", (limit.at, end), (-3, 0), ("data", "axes fraction"), "offset points",
+            rotation=90, ha="right", va=side, fontsize=8, color=colour, zorder=1.6,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )  # fmt: skip
+    axes.set_xlim(low, high)
+    reached = [float(np.nanmax(b.y)) for b in near if b.name == "separation" and b.y is not None]
+    axes.set_ylim(top=max([axes.get_ylim()[1], *reached]))
+    handles: list[tuple[Any, str]] = []
     by_label: dict[str, list[Limit]] = {}
     for limit in near:
         by_label.setdefault(limit.label, []).append(limit)
-        colour, style = colours.get(limit.curve or "", GREY), _style(limit)
-        if limit.at is not None:
-            axes.axvline(limit.at, color=colour, linestyle=style, linewidth=1.3, zorder=1.5)
-            end, side = (0.015, "bottom") if axes.get_yscale() == "log" else (0.985, "top")  # where curves seldom are
-            axes.annotate(
-                f"{limit.at:.2f} dB", (limit.at, end), (-3, 0), ("data", "axes fraction"), "offset points",
-                rotation=90, ha="right", va=side, fontsize=8, color=colour, zorder=1.6,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-            )  # fmt: skip
-        else:
-            axes.plot(limit.x, limit.y, color=colour, linestyle=style, linewidth=1.3, zorder=1.5)
-    axes.set_xlim(low, high)
     for label, members in by_label.items():
         own = {colours.get(member.curve or "", GREY) for member in members}
         colour = own.pop() if len(own) == 1 else GREY

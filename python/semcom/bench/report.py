@@ -27,6 +27,7 @@ MOST_COLUMNS = 6  # metrics in the table of points; the downloads have all
 MOST_LINES = 40
 MOST_BESIDE = 60  # rows of ours beside a paper's
 MOST_PICTURE_BYTES = 16 * 2**20
+BUDGETS = ("airtime", "max_bpp", "quality", "mcs")
 BESIDE = ("symbols_total", "bits_per_pixel", "psnr_db", "ms_ssim", "delivered")
 _ESCAPE_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _STYLE = """
@@ -149,10 +150,9 @@ def _warnings(results: Results) -> str:
 
 
 def _figures(results: Results) -> list[tuple[str, bytes]]:
-    """(section, SVG): the sweep's figure, then the same metric against airtime, then speed, where there is such."""
+    """(section, SVG): the sweep's figure; where it sweeps a budget, the same against the airtime it came to; speed."""
     wanted = [(results.metric, results.axis, "")]
-    airtimes = {round(m.value, 3) for p in results.measured if (m := p.metrics.get("symbols_total")) and m.value}
-    if len(airtimes) > 1 and results.axis != "symbols_total" and not quantity(results.metric).log:
+    if results.axis in BUDGETS and any("symbols_total" in point.metrics for point in results.measured):
         wanted.append((results.metric, "symbols_total", "against airtime"))
     for speed in ("msymbol_s", "messages_s"):
         if speed != results.metric and any(speed in point.metrics for point in results.measured):
@@ -176,7 +176,7 @@ def _paper(results: Results) -> str:
     if results.table is None:
         return ""
     wanted = dict.fromkeys([results.metric, *BESIDE])
-    shown = [point for point in results.measured if not is_rung(point, results.axis)]
+    shown = [point for point in results.measured if not is_rung(point, results)]
     names = [name for name in wanted if any(name in point.metrics for point in shown)]
     rows = [
         [_text(point.curve), _text(short(place)) if (place := point.axis.get(results.axis)) is not None else "-"]
@@ -249,7 +249,7 @@ def _value(metric: Metric | None) -> str:
 
 
 def _downloads(results: Results, figures: Sequence[bytes]) -> str:
-    name = re.sub("[^a-z0-9]+", "-", results.title.lower()).strip("-")[:60] or "results"
+    name = re.sub("[^a-z0-9]+", "-", results.title.lower())[:60].strip("-") or "results"
     files = [
         (f"{name}.json", "application/json", as_json(collection_of(results))),
         (f"{name}.csv", "text/csv", table_of(results).encode("utf-8", "replace")),

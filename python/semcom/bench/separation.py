@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..message import Message, Received
 from ..phy import bounds
-from .curves import Point
+from .curves import Point, Results
 
 Floats = NDArray[np.float64]
 
@@ -116,17 +116,16 @@ def measure_ladder(
     return Ladder.of(rungs, quantity(metric).better or 1)
 
 
-def ladders(points: Iterable[Point], metric: str, axis: str) -> dict[tuple[str, str], Ladder]:
-    """The ladders that results hold, by `system_of`.
+def ladders(results: Results, metric: str) -> dict[tuple[str, str], Ladder]:
+    """The ladders that results hold, by `system_of`: the points that sweep `quality`, at an Es/N0 where all arrives.
 
-    A ladder is a curve that sweeps `quality` and not the figure's `axis`, at an Es/N0 where all is delivered. With
-    records each message has its own rungs; without, the means of a point are one rung.
+    With records each message has its own rungs; without, the means of a point are one rung.
     """
     from .quantities import quantity
 
     rungs: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
-    for point in points:
-        if not is_rung(point, axis):
+    for point in results.points:
+        if not is_rung(point, results):
             continue
         of_system = rungs.setdefault(system_of(point), {})
         if point.records:
@@ -143,9 +142,9 @@ def ladders(points: Iterable[Point], metric: str, axis: str) -> dict[tuple[str, 
     return {key: Ladder.of(messages, better) for key, messages in rungs.items() if messages}
 
 
-def is_rung(point: Point, axis: str) -> bool:
-    """Whether a point belongs to a ladder rather than to the figure."""
-    return point.kind == "system" and point.error is None and "quality" in point.axis and axis not in point.axis
+def is_rung(point: Point, results: Results) -> bool:
+    """Whether a point is there for the separation bound alone: the results ask for it, the point sweeps `quality`."""
+    return "separation" in results.bounds and point.kind == "system" and "quality" in point.axis
 
 
 def system_of(point: Point) -> tuple[str, str]:
