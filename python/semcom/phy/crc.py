@@ -25,7 +25,7 @@ _POLYNOMIALS = {
 
 def crc_length(name: str) -> int:
     """Number of check bits; ValueError for an unknown name."""
-    if name not in _POLYNOMIALS:
+    if not isinstance(name, str) or name not in _POLYNOMIALS:
         raise ValueError(f"crc must be one of {', '.join(_POLYNOMIALS)}, not {name!r}")
     return _POLYNOMIALS[name][1]
 
