@@ -236,6 +236,72 @@ def test_finish_is_called_once():
     assert sink.finished == 1
 
 
+class Waiting(PacketBlock):
+    """Sends what is posted to it, and ends with the message "end"."""
+
+    def __init__(self):
+        super().__init__("test_waiting", (), (BYTES,))
+        self.queue = []
+        self.gateway.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self.take)
+
+    def take(self, message):
+        self.queue.append(message)
+
+    def packets(self):
+        while True:
+            if not self.queue:
+                yield None
+            elif pmt.is_integer(self.queue[0]):
+                number = pmt.to_long(self.queue.pop(0))
+                yield items(number), {"id": number}
+            else:
+                return
+
+
+def test_a_source_that_yields_none_waits_and_goes_on_when_a_message_arrives():
+    source, sink = Waiting(), Sink()
+
+    def then_more(array, meta):
+        # The next message is posted when the last one has come through: the source has nothing to do in between.
+        number = meta["id"]
+        source.gateway.post(pmt.intern("in"), pmt.from_long(number + 1) if number < 40 else pmt.intern("end"))
+        return array, meta
+
+    prepare = source.prepare
+    source.prepare = lambda: (prepare(), source.gateway.post(pmt.intern("in"), pmt.from_long(0)))
+    packets.run(graph(source, Pass(work=then_more), sink), timeout_s=LIMIT_S)
+    assert [meta["id"] for _, meta in sink.received] == list(range(41))
+
+
+def test_a_source_that_waits_for_ever_can_be_stopped():
+    with pytest.raises(TimeoutError):
+        packets.run(graph(Waiting(), Pass(), Sink()), timeout_s=0.3)
+    assert packets._faults.current is None
+
+
+def test_a_process_that_is_a_generator_sends_any_number_of_packets():
+    def copies(array, meta):
+        for copy in range(meta["id"] % 4):
+            if copy == 1:
+                yield None
+            yield array, {**meta, "copy": copy}
+
+    sent = messages([5, 0, 100_000, 3, 7, 1, 20_000, 9])
+    received = through(sent, Pass(work=copies), Pass())
+    expected = [(array, {**meta, "copy": copy}) for array, meta in sent for copy in range(meta["id"] % 4)]
+    assert_same(received, expected)
+
+
+def test_what_a_generator_raises_stops_the_flowgraph():
+    def fails(array, meta):
+        yield array, meta
+        raise ArithmeticError("second packet")
+
+    with pytest.raises(FlowgraphError, match="second packet"):
+        packets.run(graph(Source(messages([5] * 3)), Pass(work=fails), Sink()), timeout_s=LIMIT_S)
+
+
 def fail(array, meta):
     if meta["id"] == 2:
         raise ArithmeticError("two is too many")
