@@ -143,6 +143,12 @@ def test_an_unfinished_folder_says_what_is_missing(saved, tmp_path, point):
     assert "1 of 3 points are not measured yet" in text and "speeds do not compare: A, another" in text
 
 
+def test_a_point_with_nothing_but_what_it_needs_has_its_row(collection, point):
+    bare = dict.fromkeys(point()) | {"format": "semcom-point-1", "kind": "code", "curve": "bare", "seed": 0, "messages": 0}
+    page = Page(report.page(curves.parse(collection([point(), bare]), "test")))
+    assert "bare" in page.texts
+
+
 def test_results_without_anything_to_draw_still_have_a_report(collection, point):
     page = Page(report.page(curves.parse(collection([point(metrics={}, error={"summary": "x"}, timings={})]), "test")))
     assert "No figure: no point has both 'bler' and 'esn0_db': metrics are none" in page.texts

@@ -212,7 +212,7 @@ def described(points: tuple[Point, ...], figure: Mapping[str, Any], where: str) 
     log = figure.get("logy")
     if log is not None and not isinstance(log, bool):
         raise ValueError(f"{where}: logy must be true or false, found {_shown(log)}")
-    versions = figure.get("versions") or (first.versions if first else {})
+    versions = _object(figure, "versions", where) or (first.versions if first else {})
     processors = dict.fromkeys(point.processor for point in points if point.processor)
     return Results(
         points=points,
@@ -221,11 +221,11 @@ def described(points: tuple[Point, ...], figure: Mapping[str, Any], where: str) 
         metric=_text(figure, "metric", where) or likely_metric(points),
         bounds=bounds,
         log=log,
-        table=_table(figure.get("table") or None, where),
+        table=_table(figure.get("table"), where),
         command=_text(figure, "command", where) or (first.command if first else ""),
         processor=_text(figure, "processor", where) or ", ".join(processors),
         date=_text(figure, "date", where) or max((p.date for p in points), default=""),
-        versions=_mapping(versions, f"{where}: versions"),
+        versions=versions,
     )
 
 
@@ -307,16 +307,16 @@ def _point(data: Mapping[str, Any], where: str, saved: bool = False) -> Point:
     error = data.get("error")
     if error is not None:
         error = _mapping(error, f"{where}: error")
-    timings = _mapping(data.get("timings") or {}, f"{where}: timings")
+    timings = _object(data, "timings", where)
     speeds = {name: value for name, value in timings.items() if isinstance(value, dict)}
-    records = data.get("records") or []
+    records = [] if data.get("records") is None else data["records"]
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError(f"{where}: records must be a list of objects")
     return Point(
         curve=curve,
         kind=kind,
         axis=_entries(data, "axis", where, _axis_value),
-        settings=_mapping(data.get("settings") or {}, f"{where}: settings"),
+        settings=_object(data, "settings", where),
         metrics=_entries(data, "metrics", where, _metric) | _entries({"timings": speeds}, "timings", where, _metric),
         seed=_count(data.get("seed", 0), f"{where}: seed"),
         stopped=_text(data, "stopped", where),
@@ -328,7 +328,7 @@ def _point(data: Mapping[str, Any], where: str, saved: bool = False) -> Point:
         command=_text(data, "command", where),
         processor=_text(data, "processor", where),
         date=_text(data, "date", where),
-        versions=_mapping(data.get("versions") or {}, f"{where}: versions"),
+        versions=_object(data, "versions", where),
         raw=data,
     )
 
@@ -385,16 +385,21 @@ def _cell(value: Any, where: str) -> str:
 
 
 def _entries(data: Mapping[str, Any], key: str, where: str, read: Callable[[Any, str], Any]) -> dict[str, Any]:
+    found = _object(data, key, where)
     where = f"{where}: {key}"
-    found = _mapping(data.get(key) or {}, where)
     return {_clean(name, where): read(value, f"{where} {_shown(name)}") for name, value in found.items()}
 
 
 def _names(data: Mapping[str, Any], key: str, where: str, most: int = _MAX_ENTRIES) -> tuple[str, ...]:
-    value = data.get(key) or []
+    value = [] if data.get(key) is None else data[key]
     if not isinstance(value, list) or len(value) > most or not all(isinstance(name, str) for name in value):
         raise ValueError(f"{where}: {key} must be a list of at most {most} texts, found {_shown(value)}")
     return tuple(_clean(name, f"{where}: {key}") for name in value)
+
+
+def _object(data: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    """An object that may be left out."""
+    return {} if data.get(key) is None else _mapping(data[key], f"{where}: {key}")
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:

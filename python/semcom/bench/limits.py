@@ -34,7 +34,7 @@ LABELS = {
     "uncoded_theory": "theory without a code",
     "separation": "the codec with an ideal code",
 }
-_SAMPLES = 161
+_SAMPLES = 321
 
 
 @dataclass(frozen=True)

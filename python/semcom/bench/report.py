@@ -283,7 +283,7 @@ def _plain(point: Point) -> dict[str, Any]:
     """A point's own object, with what a foreign file may leave out, without records."""
     missing = {"format": POINT_FORMAT, "axis": {}, "metrics": {}, "timings": {}, "seed": 0, "messages": 0}
     missing |= {"stopped": "", "elapsed_s": 0.0, "error": None}
-    return missing | {key: value for key, value in point.raw.items() if key != "records"}
+    return missing | {key: value for key, value in point.raw.items() if key != "records" and value is not None}
 
 
 def _harmless(value: Any) -> Any:
