@@ -144,7 +144,8 @@ def test_an_unfinished_folder_says_what_is_missing(saved, tmp_path, point):
 
 
 def test_a_point_with_nothing_but_what_it_needs_has_its_row(collection, point):
-    bare = dict.fromkeys(point()) | {"format": "semcom-point-1", "kind": "code", "curve": "bare", "seed": 0, "messages": 0}
+    needed = {"format": "semcom-point-1", "kind": "code", "curve": "bare", "seed": 0, "messages": 0}
+    bare = dict.fromkeys(point()) | needed
     page = Page(report.page(curves.parse(collection([point(), bare]), "test")))
     assert "bare" in page.texts
 
