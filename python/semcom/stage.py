@@ -51,3 +51,36 @@ class Stage:
         key = [seed, zlib.crc32(type(self).__name__.encode()), int(meta.get("id", 0))]
         again = int(meta.get("transmission", 0))
         return np.random.default_rng([*key, again] if again else key)
+
+
+@dataclass(frozen=True)
+class Beside(Stage):
+    """A stage that works on its own first arrays and hands the others, `passed`, on as they are."""
+
+    stage: Stage
+    passed: tuple[Port, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:  # type: ignore[override]
+        """Those of the stage, then the passed ones."""
+        return (*self.stage.inputs, *self.passed)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:  # type: ignore[override]
+        """Those of the stage, then the passed ones."""
+        return (*self.stage.outputs, *self.passed)
+
+    @property
+    def heavy(self) -> bool:  # type: ignore[override]
+        """As the stage."""
+        return self.stage.heavy
+
+    def prepare(self) -> None:
+        """Prepare the stage."""
+        self.stage.prepare()
+
+    def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
+        """The stage's results, then the passed arrays."""
+        own = len(self.stage.inputs)
+        results, meta = self.stage.run(arrays[:own], meta)
+        return (*results, *arrays[own:]), meta

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bits to the message."""
+"""A payload to the message."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from .system_block import SystemBlock
 
 
 class semantic_decoder(SystemBlock):
-    """Decodes bits, uint8 of 0 and 1, to a message, uint8, and conceals what is missing.
+    """Decodes bits, uint8 of 0 and 1, or symbols, complex64, with their noise variances, float32, or all three.
 
-    One message comes out for each that came in; `delivered` in its meta tells whether nothing failed.
+    What is missing is concealed. One message comes out for each that came in; `delivered` in its meta tells whether
+    nothing failed.
     """
 
-    def __init__(self, system: str = "ncsc", model: str = "", device: str = "auto") -> None:
+    def __init__(self, system: str = "ncsc", model: str = "", device: str = "auto", payload: str = "") -> None:
+        self.check_payload(system, payload)
         super().__init__(Decoder(system=system, model=model, device=device), type(self).__name__)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A message to its bits."""
+"""A message to its payload."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from .system_block import SystemBlock
 
 
 class semantic_encoder(SystemBlock):
-    """Encodes each message, uint8, with a semantic system to bits, uint8 of 0 and 1.
+    """Encodes each message with a semantic system to bits, uint8 of 0 and 1, to symbols, complex64, or both.
 
-    Limits above zero cap the bits of a message: `max_bits` directly, `max_bpp` in bit per pixel, `airtime` in
-    symbols at `mcs`. `quality` below zero and an empty `model` are the system's defaults. What does not fit is
-    sent as an empty packet with `reason` "does_not_fit".
+    Which ports there are is the system's own matter; a `payload` that is given is checked against it. Limits above
+    zero cap a message: `max_bits` directly, `max_bpp` in bit per pixel, `airtime` in symbols at `mcs`. `quality` below
+    zero and an empty `model` are the system's defaults. What does not fit is sent as an empty packet with `reason`
+    "does_not_fit". `esn0_db` is what systems that adapt to the channel take it to be.
     """
 
     def __init__(
@@ -25,7 +26,10 @@ class semantic_encoder(SystemBlock):
         mcs: str = "16qam-1/3",
         quality: int = -1,
         device: str = "auto",
+        payload: str = "",
+        esn0_db: float | None = None,
     ) -> None:
+        self.check_payload(system, payload)
         stage = Encoder(
             system=system,
             model=model,
@@ -35,6 +39,7 @@ class semantic_encoder(SystemBlock):
             mcs=mcs,
             quality=quality,
             device=device,
+            esn0_db=esn0_db,
         )
         super().__init__(stage, type(self).__name__)
 
@@ -57,3 +62,7 @@ class semantic_encoder(SystemBlock):
     def set_quality(self, quality: int) -> None:
         """Change the system's own quality."""
         self.set_parameter("quality", quality)
+
+    def set_esn0_db(self, esn0_db: float) -> None:
+        """Change the Es/N0 in dB that the system takes the channel to have."""
+        self.set_parameter("esn0_db", esn0_db)

@@ -12,10 +12,18 @@ class SystemBlock(StageBlock):
     """A stage with a `system` and a `model`."""
 
     @staticmethod
-    def knows(system: str, model: str = "") -> bool:
-        """Whether the registry has that system with that model; for Companion, which turns a wrong one red."""
+    def check_payload(system: str, payload: str) -> None:
+        """ValueError unless the system's payload is the one expected; an empty `payload` expects nothing."""
+        found = registry.get(system).payload
+        if payload not in ("", found):
+            raise ValueError(f"payload of {system} is {found}, not {payload}")
+
+    @classmethod
+    def knows(cls, system: str, model: str = "", payload: str = "") -> bool:
+        """Whether the registry has that system with that model and payload; for Companion: a wrong one turns red."""
         try:
             registry.get(system).check(Request(model=model))
+            cls.check_payload(system, payload)
         except ValueError:
             return False
         return True

@@ -32,7 +32,7 @@ from ..phy.stages import (
     Mapper,
     SoftDemapper,
 )
-from ..stage import Stage
+from ..stage import Beside, Stage
 from ..systems import registry
 from ..systems.stages import Decoder, Encoder
 from .chain import run_chain
@@ -51,9 +51,10 @@ class Link:
 
     `mcs` "auto" takes the fastest MCS whose messages fail with a probability of at most `outage` at `esn0_db`, or at
     `assumed_esn0_db` where that is given; "estimated" measures it first with a burst of random QPSK symbols.
-    `fading` is "symbol", "packet", a block length in symbols or "doppler" (cycles a symbol at most: `doppler`). `interleave` sends the code blocks of a message in
-    turns, so that each meets every fade. `code` is "ldpc" or "polar-N". `harq` above 1 sends what failed again, with
-    other redundancy, up to that many transmissions in all; `airtime` then limits the first one.
+    `fading` is "symbol", "packet", a block length in symbols or "doppler" (cycles a symbol at most: `doppler`).
+    `interleave` sends the code blocks of a message in turns, so that each meets every fade. `code` is "ldpc" or
+    "polar-N". `harq` above 1 sends what failed again, with other redundancy, up to that many transmissions in all;
+    `airtime` then limits the first one.
     """
 
     system: str = "ncsc"
@@ -105,7 +106,8 @@ class Link:
                 HarqEncoder(self.mcs, code=self.code)
         if self.quality >= 0 or self.model:
             registry.get(self.system).check(Encoder(self.system, self.model, quality=self.quality).request(0))
-        registry.get(self.system)
+        if self.harq > 1 and registry.get(self.system).payload != "bits":
+            raise ValueError(f"harq needs a system whose payload is bits only, not {self.system}")
 
     @property
     def chosen_mcs(self) -> str:
@@ -144,28 +146,31 @@ class Link:
         if self.harq > 1:
             coder = HarqEncoder(mcs, interleave=self.interleave, code=self.code, max_transmissions=self.harq)
             decoder = HarqDecoder(self.max_iterations)
-        return [
-            Encoder(
-                self.system,
-                self.model,
-                quality=self.quality,
-                max_bpp=self.max_bpp,
-                airtime=self.airtime,
-                mcs=mcs,
-                code=self.code,
-                over_budget=self.over_budget,
-                device=self.device,
-            ),
-            coder,
-            Mapper(),
-            Framer(),
-            Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed, self.doppler),
-            Equaliser(),
-            Deframer(),
-            SoftDemapper(self.demapper),
-            decoder,
-            Decoder(self.system, self.model, self.device),
-        ]
+        payload = registry.get(self.system).payload
+        encoder = Encoder(
+            self.system,
+            self.model,
+            quality=self.quality,
+            max_bpp=self.max_bpp,
+            airtime=self.airtime,
+            mcs=mcs,
+            code=self.code,
+            over_budget=self.over_budget,
+            device=self.device,
+            esn0_db=self.known_esn0_db,
+        )
+        stages: list[Stage] = [encoder]
+        if payload != "symbols":
+            analog = encoder.outputs[1:]
+            stages += [Beside(stage, analog) if analog else stage for stage in (coder, Mapper())]
+        stages += [Framer(payload)]
+        stages += [Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed, self.doppler)]
+        stages += [Equaliser(), Deframer(payload)]
+        if payload != "symbols":
+            analog = stages[-1].outputs[2:]
+            pair = (SoftDemapper(self.demapper), decoder)
+            stages += [Beside(stage, analog) if analog else stage for stage in pair]
+        return [*stages, Decoder(self.system, self.model, self.device)]
 
     def limits(self) -> dict[str, float | None]:
         """The yardstick: where this MCS stops working whoever decodes it, in dB Es/N0.
@@ -174,7 +179,7 @@ class Link:
         `normal_approximation_esn0_db` adds what blocks of 1536 bits cost at a block error rate of 1e-3.
         """
         mcs = mcs_table.get(self.chosen_mcs)
-        if not mcs.coded:
+        if not mcs.coded or registry.get(self.system).payload == "symbols":
             return {"capacity_esn0_db": None, "normal_approximation_esn0_db": None}
         rate = mcs.efficiency
         symbols = round(1536 / rate)
@@ -224,19 +229,24 @@ class Link:
         mcs = mcs_table.get(meta.get("mcs", self.chosen_mcs))
         metrics = image_metrics(sent.data, received.data)
         pixels = sent.data.shape[0] * sent.data.shape[1]
-        metrics["bits_per_pixel"] = meta["bits"] / pixels
-        metrics["bandwidth_compression_ratio"] = meta["bits"] / float(mcs.code_rate) / (24 * pixels)
+        digital = registry.get(self.system).payload == "bits"
+        metrics["bits_per_pixel"] = meta["bits"] / pixels if digital else None
+        metrics["bandwidth_compression_ratio"] = (
+            meta["bits"] / float(mcs.code_rate) / (24 * pixels) if digital else None
+        )
+        metrics["bandwidth_ratio"] = meta["symbols_total"] / (3 * pixels)
+        analog = meta.get("analog", 0)
         return {
             "input": sent.meta.get("name", ""),
             "delivered": bool(meta["delivered"]),
             "reason": meta["reason"],
             "bits": meta["bits"],
-            "symbols_payload": segmentation.symbols_payload(meta["bits"], mcs),
+            "symbols_payload": segmentation.symbols_payload(meta["bits"], mcs) + analog,
             "symbols_total": meta["symbols_total"],
             "transmissions": meta.get("transmissions", 1),
-            "symbols_capacity": self.capacity_symbols(meta["bits"]),
-            "blocks": meta["blocks"],
-            "blocks_failed": meta["blocks_failed"],
+            "symbols_capacity": self.capacity_symbols(meta["bits"]) + analog,
+            "blocks": meta.get("blocks", 0),
+            "blocks_failed": meta.get("blocks_failed", 0),
             "concealed": meta["concealed"],
             "metrics": metrics,
             "elapsed_s": round(elapsed_s, 4),

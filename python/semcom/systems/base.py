@@ -12,23 +12,31 @@ from ..message import Message, Meta, Payload, Received
 
 @dataclass(frozen=True)
 class Request:
-    """How to encode: with which model, at which `quality` (None: the system's default), in at most `max_bits`,
-    and whether what does not fit is sent at the lowest quality instead of not at all."""
+    """How to encode: with which model, at which `quality` (None: the system's default), in at most `max_bits` and
+    `max_symbols`, and whether what does not fit is sent at the lowest quality instead of not at all. `esn0_db` is what
+    the transmitter takes the channel to be; only systems that say `snr_aware` are told."""
 
     model: str = ""
     quality: int | None = None
     max_bits: int | None = None
     device: str = "auto"
     lowest_if_over: bool = False
+    max_symbols: int | None = None
+    esn0_db: float | None = None
 
 
 class System(ABC):
-    """Base of all systems. `payload` says which parts it fills: "bits", "symbols" or "both"."""
+    """Base of all systems.
+
+    `kind` is the kind of its messages, `payload` says which parts it fills: "bits", "symbols" (unit mean energy, sent
+    as they are) or "both".
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
     kind: ClassVar[str]
     payload: ClassVar[str] = "bits"
+    snr_aware: ClassVar[bool] = False
     lowest_quality: int = 0
 
     def models(self) -> list[str]:
@@ -50,11 +58,11 @@ class System(ABC):
 
     @abstractmethod
     def encode(self, message: Message, request: Request) -> Payload | None:
-        """The payload of one message; None where nothing fits into `request.max_bits`."""
+        """The payload of one message; None where nothing fits into the request's limits."""
 
     @abstractmethod
     def decode(self, received: Received, meta: Meta, model: str = "", device: str = "auto") -> tuple[Message, int]:
         """The message, whatever arrived of it, and how many of its parts had to be concealed.
 
-        `meta` tells what a receiver may know: `kind` and `shape`. Must not raise for what the channel did.
+        `meta` tells what a receiver may know: `kind`, `shape` and `esn0_db`. Must not raise for what the channel did.
         """

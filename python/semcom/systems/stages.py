@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two ends of a link as stages: any system's encoder and decoder."""
+"""The two ends of a link as stages: any system's encoder and decoder, with the ports of its payload."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..message import Message, Meta, Payload, Received
 from ..phy import segmentation
@@ -19,12 +20,17 @@ from .base import Request, System
 CACHED_PAYLOADS = 128
 GREY = 128
 OVER_BUDGET = ("refuse", "lowest")
+_BITS = Port("bits", np.uint8)
+_SYMBOLS = Port("symbols", np.complex64)
+_NOISE_VAR = Port("noise_var", np.float32)
+_SENT = {"bits": (_BITS,), "symbols": (_SYMBOLS,), "both": (_BITS, _SYMBOLS)}
+_RECEIVED = {"bits": (_BITS,), "symbols": (_SYMBOLS, _NOISE_VAR), "both": (_BITS, _SYMBOLS, _NOISE_VAR)}
 _cache: OrderedDict[tuple[object, ...], Payload | None] = OrderedDict()
 
 
 @dataclass(frozen=True)
 class Encoder(Stage):
-    """A message to its bits, within every budget that is set.
+    """A message to its payload, within every budget that is set: bits, symbols or both, as the system has it.
 
     `max_bits`, `max_bpp` (bit per pixel, pictures only) and `airtime` (symbols in all, at `mcs` and `code`) limit the
     payload where they are above zero; `quality` below zero is the system's default. What does not fit is an
@@ -32,8 +38,6 @@ class Encoder(Stage):
     at the system's lowest quality, as published tables often do.
     """
 
-    inputs: ClassVar = (Port("message", np.uint8),)
-    outputs: ClassVar = (Port("bits", np.uint8),)
     heavy: ClassVar = True
 
     system: str = "ncsc"
@@ -46,6 +50,17 @@ class Encoder(Stage):
     code: str = "ldpc"
     over_budget: str = "refuse"
     device: str = "auto"
+    esn0_db: float | None = None
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:  # type: ignore[override]
+        """The message."""
+        return (_message_port(self.system),)
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:  # type: ignore[override]
+        """A port for each part of the payload."""
+        return _SENT[registry.get(self.system).payload]
 
     def __post_init__(self) -> None:
         if self.over_budget not in OVER_BUDGET:
@@ -60,6 +75,7 @@ class Encoder(Stage):
 
     def request(self, pixels: int) -> Request:
         """The request for a picture of that many pixels."""
+        system = registry.get(self.system)
         limits = []
         if self.max_bits > 0:
             limits.append(self.max_bits)
@@ -69,18 +85,23 @@ class Encoder(Stage):
             limits.append(segmentation.largest_payload(self.airtime, self.mcs, code=self.code))
         quality = None if self.quality < 0 else self.quality
         max_bits = min(limits) if limits else None
-        return Request(self.model, quality, max_bits, self.device, self.over_budget == "lowest")
+        return Request(
+            self.model, quality, max_bits, self.device, self.over_budget == "lowest",
+            max_symbols=self.airtime if self.airtime > 0 and system.payload != "bits" else None,
+            esn0_db=self.esn0_db if system.snr_aware else None,
+        )  # fmt: skip
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
-        """Message items, uint8, to bits, uint8 of 0 and 1."""
+        """Message items to bits, uint8 of 0 and 1, and or symbols, complex64."""
         data = arrays[0].reshape(meta["shape"]) if "shape" in meta else arrays[0]
         message = Message(meta["kind"], data, {"name": meta.get("name", "")})
         system = registry.get(self.system)
         payload = self.payload(system, message)
         meta = {**meta, "system": self.system, "model": self.model, "bits": 0}
         if payload is None:
-            return (np.zeros(0, np.uint8),), {**meta, "reason": "does_not_fit"}
-        return (payload.bits,), {**meta, "bits": len(payload.bits)}
+            payload, meta = Payload(), {**meta, "reason": "does_not_fit"}
+        parts: dict[Port, NDArray[Any]] = {_BITS: payload.bits, _SYMBOLS: payload.symbols}
+        return tuple(parts[port] for port in self.outputs), {**meta, "bits": len(payload.bits)}
 
     def payload(self, system: System, message: Message) -> Payload | None:
         """The payload, encoded once for each content and request."""
@@ -101,18 +122,26 @@ class Encoder(Stage):
 
 @dataclass(frozen=True)
 class Decoder(Stage):
-    """Bits to the message, whatever arrived: one message in, one message out.
+    """A payload to the message, whatever arrived: one message in, one message out.
 
     Adds `delivered` (nothing failed), `concealed` (parts made up by the decoder) and `reason` to the meta.
     """
 
-    inputs: ClassVar = (Port("bits", np.uint8),)
-    outputs: ClassVar = (Port("message", np.uint8),)
     heavy: ClassVar = True
 
     system: str = "ncsc"
     model: str = ""
     device: str = "auto"
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:  # type: ignore[override]
+        """A port for each part of the payload, and the noise variances of symbols."""
+        return _RECEIVED[registry.get(self.system).payload]
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:  # type: ignore[override]
+        """The message."""
+        return (_message_port(self.system),)
 
     def prepare(self) -> None:
         """Check the names and load the model."""
@@ -122,14 +151,28 @@ class Decoder(Stage):
         system.prepare(request)
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
-        """Bits, uint8 of 0 and 1, to message items, uint8."""
-        bits = arrays[0]
+        """Bits, uint8 of 0 and 1, and or symbols, complex64, with noise variances, float32, to message items."""
+        parts = dict(zip((port.name for port in self.inputs), arrays, strict=True))
+        bits = parts.get("bits", np.zeros(0, np.uint8))
+        symbols = parts.get("symbols", np.zeros(0, np.complex64))
         reason = meta.get("reason")
-        if reason is not None or not len(bits):
-            grey = np.full(meta["shape"], GREY, np.uint8)
-            return (grey.ravel(),), {**meta, "delivered": False, "concealed": 1, "reason": reason or "empty"}
+        if reason is not None or not len(bits) + len(symbols):
+            nothing = _nothing(meta, self.outputs[0])
+            return (nothing,), {**meta, "delivered": False, "concealed": 1, "reason": reason or "empty"}
         bits_ok = segmentation.bits_ok(len(bits), meta.get("blocks_ok", [1]))
-        message, concealed = registry.get(self.system).decode(Received(bits, bits_ok), meta, self.model, self.device)
+        received = Received(bits, bits_ok, symbols, parts.get("noise_var", np.zeros(0, np.float32)))
+        message, concealed = registry.get(self.system).decode(received, meta, self.model, self.device)
         failed = not bits_ok.all() or concealed > 0
         meta = {**meta, "delivered": not failed, "concealed": concealed, "reason": "channel" if failed else None}
         return (message.data.ravel(),), meta
+
+
+def _message_port(system: str) -> Port:
+    return Port("message", np.float32 if registry.get(system).kind == "speech" else np.uint8)
+
+
+def _nothing(meta: Meta, port: Port) -> NDArray[Any]:
+    """What stands for a message of which nothing came: a grey picture, silence, no text."""
+    if meta.get("kind") == "image":
+        return np.full(int(np.prod(meta["shape"])), GREY, np.uint8)
+    return np.zeros(int(np.prod(meta["shape"])) if meta.get("kind") == "speech" else 0, port.dtype)
