@@ -83,7 +83,7 @@ def test_a_flowgraph_in_a_sweep_file_stands_beside_other_curves(tmp_path, change
     """
     done = semcom("bench", sweep_file(tmp_path, text), "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert {p["curve"] for p in points(tmp_path / "out").values()} == {"graph jpeg", "graph webp", "jpeg, 16qam-1/3"}
+    assert {p["curve"] for p in points(tmp_path / "out").values()} == {"graph jpeg", "graph webp", "jpeg, 16qam-1/3, awgn"}
 
 
 def test_a_crash_and_a_hang_are_told_with_their_last_lines_and_the_others_go_on(tmp_path, change):

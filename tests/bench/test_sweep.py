@@ -61,7 +61,7 @@ def test_points_are_all_combinations_with_the_axis_rising(tmp_path):
 def test_a_curve_without_a_label_says_what_it_is(tmp_path):
     text = "curves: [{kind: code, mcs: [qpsk-1/2, 16qam-1/2], esn0_db: 1}]"
     assert read_sweep(sweep_file(tmp_path, text)).curves == (
-        "LDPC (1536, 3072) qpsk, mcs qpsk-1/2", "LDPC (1536, 3072) 16qam, mcs 16qam-1/2",
+        "LDPC (1536, 3072) qpsk, awgn, mcs qpsk-1/2", "LDPC (1536, 3072) 16qam, awgn, mcs 16qam-1/2",
     )  # fmt: skip
 
 

@@ -154,8 +154,7 @@ def label(settings: Mapping[str, Any]) -> str:
     name = "LDPC" if settings["code"] == "ldpc" else f"polar, list {settings['list_size']}"
     if settings["code"] == "polar" and settings["crc"] != NO_CRC:
         name += f", {settings['crc']}"
-    channel = "" if settings["channel"] == "awgn" else f", {settings['channel']}"
-    return f"{name} ({settings['k']}, {settings['n']}) {settings['modulation']}{channel}"
+    return f"{name} ({settings['k']}, {settings['n']}) {settings['modulation']}, {settings['channel']}"
 
 
 class _Chain:

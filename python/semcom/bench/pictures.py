@@ -34,7 +34,8 @@ def draw(sweep: Sweep, points: Sequence[Point], folder: Path) -> Path:
             row.append((picture, caption(point), point["metrics"]["delivered"]["value"] == 1))
         cells.append(row)
     path = folder / f"{sweep.name}.png"
-    rows = [f"{sweep.axis}\n{place:g}" if isinstance(place, int | float) else str(place or "") for place in places]
+    unit = " dB" if sweep.axis.endswith("_db") else ""
+    rows = [f"{place:g}{unit}" if isinstance(place, int | float) else str(place or "") for place in places]
     grid_figure(path, sweep.title, [curve.replace(", ", "\n") for curve in curves], rows, cells)
     return path
 
@@ -48,7 +49,7 @@ def caption(point: Point) -> str:
     metrics = point["metrics"]
     if metrics["does_not_fit"]["value"]:
         return "does not fit"
-    quality = f"{metrics['psnr_db']['value']:.2f} dB"
+    quality = f"\n{metrics['psnr_db']['value']:.2f} dB"
     if metrics.get("ms_ssim", {}).get("value") is not None:
         quality += f", MS-SSIM {metrics['ms_ssim']['value']:.3f}"
-    return f"{metrics['symbols_total']['value']:,.0f} symbols, {quality}"
+    return f"{metrics['symbols_total']['value']:,.0f} symbols{quality}"

@@ -169,47 +169,70 @@ class Runner:
 
 
 class _Tasks:
-    """The points that are being measured, each under its lock."""
+    """The points that are being measured, each under its lock.
+
+    A worker goes on with the curve whose point it has just finished, and curves are spread over workers: what one has
+    encoded and decoded it need not do again, and the next point of a curve may turn out not to be needed.
+    """
 
     def __init__(self, runner: Runner, pool: Pool, check_versions: bool) -> None:
         self.runner, self.pool, self.check_versions = runner, pool, check_versions
         self.active: dict[Future[dict[str, Any]], tuple[Job, Lock]] = {}
         self.elsewhere: dict[str, float] = {}  # points that another run works on, and when we looked last
-        # Curves that end when they are clean go in turns: their next point may turn out not to be needed.
-        places = {name: place for name, (_, place) in runner.chain_of.items()}
-        jobs = filter(runner.needed, runner.sweep.jobs)
-        self.todo = {job.name: job for job in sorted(jobs, key=lambda job: places[job.name] if job.stop.clean else 0)}
+        self.todo: dict[int, dict[str, Job]] = {}
+        for job in filter(runner.needed, runner.sweep.jobs):
+            self.todo.setdefault(job.chain, {})[job.name] = job
+        self.last: list[int] = []  # curves of the points that were finished last
 
     def fill(self) -> bool:
         """Hand in tasks until the pool is busy; False if there is nothing left to hand in."""
-        for job in list(self.todo.values()) if len(self.active) < max(1, self.pool.wanted) else ():
-            if len(self.active) >= max(1, self.pool.wanted):
-                break
-            if not self.runner.needed(job):
-                del self.todo[job.name]
-            elif time.monotonic() - self.elsewhere.get(job.name, -1e9) >= POLL_S:
-                self.begin(job)
+        while len(self.active) < max(1, self.pool.wanted) and self.next():
+            pass
         return bool(self.todo)
 
-    def begin(self, job: Job) -> None:
+    def next(self) -> bool:
+        """Begin one point; False if there is none that could begin now."""
+        busy = {job.chain for job, _ in self.active.values()}
+        last, self.last = self.last, []
+        order = [*last, *(chain for chain in self.todo if chain not in busy), *(c for c in self.todo if c in busy)]
+        return any(self.begin_one(chain) for chain in order)
+
+    def begin_one(self, chain: int) -> bool:
+        """Begin the first point of a curve that is free."""
+        jobs = self.todo.get(chain, {})
+        for job in list(jobs.values()):
+            if not self.runner.needed(job):
+                del jobs[job.name]
+            elif time.monotonic() - self.elsewhere.get(job.name, -1e9) >= POLL_S and self.begin(job, jobs):
+                break
+        else:
+            if not jobs:
+                self.todo.pop(chain, None)
+            return False
+        if not jobs:
+            del self.todo[chain]
+        return True
+
+    def begin(self, job: Job, jobs: dict[str, Job]) -> bool:
         """Lock a point and hand it in, unless another run has it or has finished it."""
         runner = self.runner
         lock = Lock(runner.folder.path / f"{job.name}.lock")
         if not lock.take():
             self.elsewhere[job.name] = time.monotonic()
-            return
+            return False
+        del jobs[job.name]
         try:
-            del self.todo[job.name]
             point = runner.found(job)  # by now another run may have finished it
             if point is not None:
                 runner.adopt(job, point)
                 lock.release()
-                return
+                return False
             task: dict[str, Any] = {"kind": job.kind, "settings": job.settings, "seed": job.seed}
             task |= {"stop": job.stop.as_dict(), "extra": extra(job.kind, job.settings)}
             if self.check_versions:
                 task["computed_by"] = computed_by(job.kind)
             self.active[self.pool.submit(task)] = job, lock
+            return True
         except BaseException:
             lock.release()
             raise
@@ -222,6 +245,7 @@ class _Tasks:
         done, _ = wait(self.active, POLL_S if self.elsewhere else 1.0, FIRST_COMPLETED)
         for future in done:
             job, lock = self.active.pop(future)
+            self.last.append(job.chain)
             try:
                 try:
                     result = future.result()

@@ -68,14 +68,17 @@ def results_table(sweep: Sweep, points: Sequence[Point]) -> str:
     wanted = [str(name) for name in sweep.table.get("columns", [])] or list(WANTED)
     if not sweep.table:
         return ""
-    rows = []
+    places: dict[Any, list[list[str]]] = {}
     for point in points:
-        if point["error"] is not None or not point["metrics"]:
+        if point["error"] is not None or not any(name in point["metrics"] for name in wanted):
             continue
-        place = point["axis"].get(sweep.axis)
         values = [_with_interval(point["metrics"].get(name)) for name in wanted]
-        rows.append([point["curve"], "-" if place is None else f"{place:g}", f"{point['messages']:,}", *values])
-    text = [f"# {sweep.title}", "", *_markdown(["", sweep.axis, "messages", *wanted], rows), ""]
+        row = [point["curve"], f"{point['messages']:,}", *values]
+        places.setdefault(point["axis"].get(sweep.axis), []).append(row)
+    text = [f"# {sweep.title}", ""]
+    for place, rows in sorted(places.items(), key=lambda item: str(item[0])):
+        where = number(place) if isinstance(place, int | float) else str(place or "")
+        text += [f"{sweep.axis} {where}:", "", *_markdown(["", "messages", *wanted], rows), ""]
     paper = sweep.table.get("paper")
     if paper:
         shown = [["-" if cell is None else str(cell) for cell in row] for row in paper["rows"]]

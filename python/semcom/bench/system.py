@@ -110,8 +110,7 @@ def unseeded(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def label(settings: Mapping[str, Any]) -> str:
     """What a curve is called where the sweep does not name it."""
-    channel = "" if settings["channel"] == "awgn" else f", {settings['channel']}"
-    return f"{settings['system']}, {settings['mcs']}{channel}"
+    return f"{settings['system']}, {settings['mcs']}, {settings['channel']}"
 
 
 def file_digest(path: Path) -> str:
