@@ -5,6 +5,7 @@
 // column and shift of each edge) and by `runs`, pairs (first position, length) that say which positions of the
 // whole codeword are sent, in order: puncturing, fillers, redundancy versions and repetition are all runs.
 #include "ldpc_layers.h"
+#include "quantise.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -51,50 +52,7 @@ Decoder choose_decoder() {
     return decode_plain;
 }
 
-// The quantiser: the mean magnitude of a block becomes kMean steps, which leaves room for the tails of fading
-// channels. Magnitudes beyond kCertain do not raise the mean further (an infinite LLR is one certain bit, not a
-// scale), and a mean below kFaint is not blown up (rounding errors of an erased block are no message). Four-lane vectors, the same on every target: floating point must not differ between machines.
-constexpr float kMean = 64.0f;
-constexpr float kCertain = 32.0f;
-constexpr float kFaint = 1e-3f;
-
-typedef float Floats __attribute__((vector_size(16)));
-typedef int32_t Ints __attribute__((vector_size(16)));
-
-inline Floats load(const float *from) {
-    Floats x;
-    std::memcpy(&x, from, sizeof x);
-    return x;
-}
-
-inline Floats magnitude_for_scale(Floats x) {
-    const Floats size = (Floats)((Ints)x & 0x7fffffff);
-    const Floats limit = (Floats){} + kCertain;
-    const Floats capped = size < limit ? size : limit;
-    return (Floats)((Ints)(x == x) & (Ints)capped);  // NaN counts 0
-}
-
-float quantisation_scale(const float *llr, int32_t n) {
-    Floats sums[4] = {};
-    int32_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        for (int j = 0; j < 4; ++j) sums[j] += magnitude_for_scale(load(llr + i + 4 * j));
-    for (; i < n; ++i) sums[0] += magnitude_for_scale(Floats{llr[i], 0.0f, 0.0f, 0.0f});
-    const Floats sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    const float mean = ((sum[0] + sum[1]) + (sum[2] + sum[3])) / static_cast<float>(n);
-    return kMean / (mean > kFaint ? mean : kFaint);
-}
-
-inline Ints quantise(Floats x, float scale) {
-    const Floats limit = (Floats){} + static_cast<float>(kClip);
-    Floats scaled = x * scale;
-    scaled = (Floats)((Ints)(scaled == scaled) & (Ints)scaled);  // NaN, and infinity times zero, say nothing
-    scaled = scaled < limit ? scaled : limit;
-    scaled = scaled > -limit ? scaled : -limit;
-    const Ints sign = (Ints)scaled & INT32_MIN;
-    scaled += (Floats)(sign | (Ints)((Floats){} + 0.5f));
-    return __builtin_convertvector(scaled, Ints);
-}
+constexpr float kMean = 64.0f;  // steps of the mean magnitude: leaves room for the tails of fading channels
 
 // Adds `count` quantised values to `at`: repeated bits add up.
 void add_quantised(int16_t *at, const float *in, int32_t count, float scale) {
@@ -105,12 +63,12 @@ void add_quantised(int16_t *at, const float *in, int32_t count, float scale) {
     for (; i + 16 <= count; i += 16) {
         int32_t pieces[16];
         for (int j = 0; j < 16; j += 4) {
-            const Ints x = quantise(load(in + i + j), scale);
+            const semcom::Ints x = semcom::quantise(semcom::load(in + i + j), scale, kClip);
             std::memcpy(pieces + j, &x, sizeof x);
         }
         for (int j = 0; j < 16; ++j) at[i + j] = add(at[i + j], pieces[j]);
     }
-    for (; i < count; ++i) at[i] = add(at[i], quantise(Floats{in[i], 0.0f, 0.0f, 0.0f}, scale)[0]);
+    for (; i < count; ++i) at[i] = add(at[i], semcom::quantise(semcom::Floats{in[i], 0.0f, 0.0f, 0.0f}, scale, kClip)[0]);
 }
 
 }  // namespace
@@ -223,7 +181,7 @@ int32_t semcom_ldpc_decode(const float *llr, int64_t blocks, int32_t k, int32_t 
         std::memset(state.posterior, 0, posterior * sizeof(int16_t));
         std::memset(state.window, 0, static_cast<size_t>(columns) * sizeof(int32_t));
         const float *in = llr + block * n;
-        const float scale = quantisation_scale(in, n);
+        const float scale = semcom::quantisation_scale(in, n, kMean);
         for (int32_t run = 0; run < run_count; ++run) {
             int32_t position = runs[2 * run];
             int32_t left = runs[2 * run + 1];

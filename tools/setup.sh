@@ -89,8 +89,9 @@ mapfile -t sources < <(find lib -type f | sort)
 wanted=$(hash_of "${sources[@]}")
 if [ ! -e python/semcom/_kernels.so ] || [ "$(cat .venv/kernels 2>/dev/null)" != "$wanted" ]; then
     say "building the C++ kernels"
-    logged cmake -S lib -B build/kernels -DCMAKE_BUILD_TYPE=Release -DSEMCOM_KERNELS_DIR="$PWD/python/semcom"
+    logged cmake -S lib -B build/kernels -DCMAKE_BUILD_TYPE=Release -DSEMCOM_KERNELS_DIR="$PWD/build/kernels/new"
     logged cmake --build build/kernels --parallel 2
     logged cmake --install build/kernels
+    mv build/kernels/new/_kernels.so python/semcom/_kernels.so  # in one go: a running process keeps the old one
     echo "$wanted" >.venv/kernels
 fi

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import crc
 from .ldpc import ldpc_code
 from .mcs import get
+from .polar import polar_code
 from .segmentation import Layout, polar_length
 
 LIST_SIZE = 8  # of the polar decoder
@@ -21,8 +22,6 @@ def encode(bits: ArrayLike, plan: Layout, rv: int = 0) -> NDArray[np.uint8]:
     blocks = padded.reshape(plan.blocks, plan.block_payload)
     if plan.code == "ldpc":
         return ldpc_code(plan.k, plan.n, rv, get(plan.mcs).alpha).encode(crc.attach(blocks))
-    from .polar import polar_code
-
     words = polar_code(plan.block_payload, polar_length(plan.code), LIST_SIZE, plan.crc).encode(blocks)
     return np.pad(words, ((0, 0), (0, plan.n - words.shape[1])))
 
@@ -33,9 +32,7 @@ def decode(
     """LLRs [B, plan.n * transmissions] of any B blocks to their payload bits, uint8 [B, block_payload], and which are
     good; `rvs` names the transmissions that lie one after the other."""
     if plan.code != "ldpc":
-        from .polar import polar_code
-
-        length = polar_length(plan.code)
+            length = polar_length(plan.code)
         return polar_code(plan.block_payload, length, LIST_SIZE, plan.crc).decode(llr[:, :length])
     alpha = get(plan.mcs).alpha if len(rvs) == 1 else None  # the table's is for one transmission's rate
     found, checks_hold, _ = ldpc_code(plan.k, plan.n, rvs, alpha).decode(llr, max_iterations)
