@@ -32,7 +32,7 @@ def decode(
     """LLRs [B, plan.n * transmissions] of any B blocks to their payload bits, uint8 [B, block_payload], and which are
     good; `rvs` names the transmissions that lie one after the other."""
     if plan.code != "ldpc":
-            length = polar_length(plan.code)
+        length = polar_length(plan.code)
         return polar_code(plan.block_payload, length, LIST_SIZE, plan.crc).decode(llr[:, :length])
     alpha = get(plan.mcs).alpha if len(rvs) == 1 else None  # the table's is for one transmission's rate
     found, checks_hold, _ = ldpc_code(plan.k, plan.n, rvs, alpha).decode(llr, max_iterations)
