@@ -145,11 +145,11 @@ def measure(sweep: Sweep, arguments: argparse.Namespace) -> int:
     from .runner import Runner
 
     folder = arguments.output or Path("out/bench") / sweep.name
+    command, invocation = command_line(arguments.target[0])
+    runner = Runner(sweep, folder, command, invocation, arguments.any_version)
     prepare_output(folder)
     if arguments.save is not None:
         prepare_output(arguments.save.parent)
-    command, invocation = command_line(arguments.target[0])
-    runner = Runner(sweep, folder, command, invocation, arguments.any_version)
     runner.resume(arguments.fresh)
     bar = progress_bar(sum(chain.end for chain in runner.chains), "points")
     bar.update(len(runner.points))

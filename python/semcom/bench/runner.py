@@ -66,7 +66,7 @@ class Outcome:
 
 
 class Runner:
-    """One run of a sweep in a folder."""
+    """One run of a sweep in a folder. ValueError where inputs are missing; nothing is written before `resume`."""
 
     def __init__(self, sweep: Sweep, folder: Path, command: str, invocation: str, any_version: bool = False) -> None:
         self.sweep, self.folder = sweep, Folder(folder)
@@ -74,7 +74,7 @@ class Runner:
         self.fresh = False
         self.points: dict[str, Point] = {}
         self.outcome = Outcome()
-        self.fingerprints: dict[str, str] = {}
+        self.fingerprints = {job.name: fingerprint(job) for job in sweep.jobs}
         chains: dict[int, list[Job]] = {}
         for job in sweep.jobs:
             chains.setdefault(job.chain, []).append(job)
@@ -82,9 +82,7 @@ class Runner:
         self.chain_of = {job.name: (chain, place) for chain in self.chains for place, job in enumerate(chain.jobs)}
 
     def resume(self, fresh: bool = False) -> None:
-        """Take what is finished in the folder; all that can be wrong with the sweep's inputs is told here."""
-        for job in self.sweep.jobs:
-            self.fingerprints[job.name] = fingerprint(job)
+        """Take what is finished in the folder, which must exist."""
         self.outcome.set_aside = self.folder.set_aside(self.sweep)
         self.folder.write_index(self.sweep, self.command)
         self.fresh = fresh

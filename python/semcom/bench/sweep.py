@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from . import axes
+from .curves import BOUNDS
 from .settings import KINDS, derived_seed, digest, kind_module
 from .sheet import Path_, Sheet
 from .stopping import Stop
 
-BOUNDS = ("capacity", "bicm_capacity", "normal_approximation", "outage", "uncoded_theory", "separation")
 TOP = ("sweep", "title", "seed", "figure", "table", "stop", "defaults", "curves", "notes")
 FIGURE = ("axis", "metric", "logy", "bounds", "pictures")
 TABLE = ("title", "columns", "paper", "notes")

@@ -178,8 +178,18 @@ class _RememberingLink(Link):
         return [Remembered(first), *phy, Remembered(last)]
 
 
-def measure(settings: Mapping[str, Any], seed: int, stop: Stop) -> dict[str, Any]:
-    """All inputs once, or as many messages as the rule asks for, the inputs in turns."""
+def extra(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a worker needs besides the settings: how to know that it has the same inputs and model."""
+    return {"expected": digest(identity(settings))}
+
+
+def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -> dict[str, Any]:
+    """All inputs once, or as many messages as the rule asks for, the inputs in turns.
+
+    ValueError where inputs or model are not those that were asked for.
+    """
+    if digest(identity(settings)) != expected:
+        raise ValueError(f"the inputs ({settings['inputs']}) or the model are not what they were when the run began")
     inputs = inputs_of(settings)
     link = link_of(settings, seed)
     chosen = link.chosen_mcs
