@@ -72,7 +72,8 @@ def test_defaults_make_a_block_with_the_described_ports(path):
         assert len(shown) == count
     if hasattr(made, "_readers"):
         inputs = [port for port in block.get("inputs", []) if "hide" not in port or "symbols" in port["hide"]]
-        sizes = [DTYPES[port["dtype"]] for port in inputs if port["domain"] == "stream"]
+        types = [port["dtype"] for port in inputs if port["domain"] == "stream"]
+        sizes = [DTYPES[values.get(name[2:-1].strip(), name)] for name in types]  # ${ parameter } names a parameter
         assert sizes == [reader.port.dtype.__name__ for reader in made._readers]
 
 

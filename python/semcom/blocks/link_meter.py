@@ -19,7 +19,7 @@ from .originals import Original, originals
 GREY = 128
 COPIED = (
     "system", "model", "channel", "esn0_db", "mcs", "code", "bits", "symbols_total", "transmissions", "blocks",
-    "blocks_failed",
+    "blocks_failed", "demapper",
 )  # fmt: skip
 
 

@@ -10,20 +10,26 @@ from . import crc
 from .ldpc import ldpc_code
 from .mcs import get
 from .polar import polar_code
+from .polar_interleaver import polar_interleaver
 from .segmentation import Layout, polar_length
 
 LIST_SIZE = 8  # of the polar decoder
 
 
 def encode(bits: ArrayLike, plan: Layout, rv: int = 0) -> NDArray[np.uint8]:
-    """Payload bits [plan.bits] to code words, uint8 [plan.blocks, plan.n]; `rv` is LDPC's redundancy version."""
+    """Payload bits [plan.bits] to code words, uint8 [plan.blocks, plan.n]; `rv` is LDPC's redundancy version.
+
+    Polar words leave in 38.212's own order: in natural order the unequal bits of a QAM symbol meet the code so badly
+    that at 16-QAM 1/3 ten times as many blocks are lost.
+    """
     padded = np.zeros(plan.bits + plan.padding, np.uint8)
     padded[: plan.bits] = bits
     blocks = padded.reshape(plan.blocks, plan.block_payload)
     if plan.code == "ldpc":
         return ldpc_code(plan.k, plan.n, rv, get(plan.mcs).alpha).encode(crc.attach(blocks))
-    words = polar_code(plan.block_payload, polar_length(plan.code), LIST_SIZE, plan.crc).encode(blocks)
-    return np.pad(words, ((0, 0), (0, plan.n - words.shape[1])))
+    length = polar_length(plan.code)
+    words = polar_code(plan.block_payload, length, LIST_SIZE, plan.crc).encode(blocks)
+    return np.pad(words[:, polar_interleaver(length)], ((0, 0), (0, plan.n - length)))
 
 
 def decode(
@@ -33,7 +39,9 @@ def decode(
     good; `rvs` names the transmissions that lie one after the other."""
     if plan.code != "ldpc":
         length = polar_length(plan.code)
-        return polar_code(plan.block_payload, length, LIST_SIZE, plan.crc).decode(llr[:, :length])
+        words = np.empty((len(llr), length), np.float32)
+        words[:, polar_interleaver(length)] = llr[:, :length]
+        return polar_code(plan.block_payload, length, LIST_SIZE, plan.crc).decode(words)
     alpha = get(plan.mcs).alpha if len(rvs) == 1 else None  # the table's is for one transmission's rate
     found, checks_hold, _ = ldpc_code(plan.k, plan.n, rvs, alpha).decode(llr, max_iterations)
     # The CRC decides (a parity bit may be wrong where the information is right), but zeros pass any CRC: an erased

@@ -93,7 +93,8 @@ class ChannelEncoder(Stage):
     def on_air(self, words: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Code words [B, n] in the order of transmission, scrambled, [B * n]."""
         scheme = get(self.mcs)
-        return scramble(to_air(words, scheme.bits_per_symbol, scheme.interleaved, self.interleave))
+        interleaved = scheme.interleaved and self.code == "ldpc"
+        return scramble(to_air(words, scheme.bits_per_symbol, interleaved, self.interleave))
 
 
 @dataclass(frozen=True)
@@ -241,4 +242,5 @@ class ChannelDecoder(Stage):
         """LLRs in the order of transmission to those of each code word, [blocks, n]."""
         scheme = _scheme(meta, "ChannelDecoder")
         take_turns = bool(meta.get("interleave", False))
-        return from_air(descramble_llr(llr), blocks, scheme.bits_per_symbol, scheme.interleaved, take_turns)
+        interleaved = scheme.interleaved and meta.get("code", "ldpc") == "ldpc"
+        return from_air(descramble_llr(llr), blocks, scheme.bits_per_symbol, interleaved, take_turns)
