@@ -83,7 +83,8 @@ def test_a_flowgraph_in_a_sweep_file_stands_beside_other_curves(tmp_path, change
     """
     done = semcom("bench", sweep_file(tmp_path, text), "--output", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert {p["curve"] for p in points(tmp_path / "out").values()} == {"graph jpeg", "graph webp", "jpeg, 16qam-1/3, awgn"}
+    curves = {p["curve"] for p in points(tmp_path / "out").values()}
+    assert curves == {"graph jpeg", "graph webp", "jpeg, 16qam-1/3, awgn"}
 
 
 def test_a_crash_and_a_hang_are_told_with_their_last_lines_and_the_others_go_on(tmp_path, change):
@@ -110,6 +111,19 @@ def test_a_rule_ends_an_endless_flowgraph(tmp_path, change):
     assert point["messages"] == len(point["records"]) == 3 and point["stopped"] == "messages"
     (raw,) = (tmp_path / "out").glob("*.json")
     assert json.loads(raw.read_text())["timings"]["messages_s"]["value"] > 0
+
+
+def test_a_second_meter_has_its_name_before_its_metrics(tmp_path, change):
+    path = change()
+    data = yaml.safe_load(path.read_text())
+    (meter,) = [block for block in data["blocks"] if block["name"] == "link_meter"]
+    data["blocks"].append({**meter, "name": "other"})
+    data["connections"].append(["decoder", "0", "other", "0"])
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    done = semcom("bench", path, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (point,) = points(tmp_path / "out").values()
+    assert point["metrics"]["other.psnr_db"] == point["metrics"]["psnr_db"] and point["messages"] == 1
 
 
 def test_a_flowgraph_that_waits_for_a_key_ends_by_itself(tmp_path, change):

@@ -304,7 +304,10 @@ def _collect(run: _Run, settings: Mapping[str, Any], stop: Stop) -> dict[str, An
     def metrics() -> dict[str, Metric]:
         """Of the first meter by its own names; of the others with the meter's name before them."""
         found: dict[str, Metric] = {}
-        for number, (name, records) in enumerate(meters.items()):
+        for number, (name, all_records) in enumerate(meters.items()):
+            records = all_records[: len(arrived)]
+            if not records:
+                continue
             awgn = all(record.get("channel") == "awgn" for record in records if "channel" in record)
             for key, value in record_metrics(records, awgn).items():
                 found[f"{name}.{key}" if number else key] = value
@@ -312,9 +315,12 @@ def _collect(run: _Run, settings: Mapping[str, Any], stop: Stop) -> dict[str, An
 
     try:
         for line in run.lines(deadline):
-            name, record = json.loads(line)
-            meters.setdefault(name, []).append(record)
-            count = len(next(iter(meters.values())))
+            content = json.loads(line)
+            if not meters:
+                meters = {name: [] for name in content}
+                continue
+            meters[content[0]].append(content[1])
+            count = min(map(len, meters.values()))  # a rule sees what all meters have, whichever was first
             if count > len(arrived):
                 arrived.append(time.monotonic())
                 stopped = stop.reason(count, metrics, arrived[-1] - run.begun)
@@ -333,7 +339,7 @@ def _collect(run: _Run, settings: Mapping[str, Any], stop: Stop) -> dict[str, An
         raise PointFailed("ended without a single result of its Link Meter", run.last_lines())
     return {
         "messages": len(arrived), "metrics": metrics(), "stopped": stopped or "end", "timings": _speeds(arrived),
-        "records": next(iter(meters.values())),
+        "records": next(iter(meters.values()))[: len(arrived)],
     }  # fmt: skip
 
 

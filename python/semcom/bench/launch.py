@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs a program that GRC made, for a benchmark: python -m gnuradio.semcom.bench.launch DESCRIPTOR PROGRAM [OPTION...]
 
-The meters' lines go to the open file descriptor, each as [name of the meter, record]; what the meters' own `output`
-says is not used, because points that run at once would write the same file. The program ends when its flowgraph does,
+The names of the meters go to the open file descriptor, then their lines, each as [name, record]. What the meters' own
+`output` says is not used: points that run at once would write the same file. The program ends when its flowgraph does,
 also where it would wait for a key or a window.
 """
 
@@ -78,24 +78,29 @@ class _Results:
 
         from gnuradio.semcom.blocks.link_meter import link_meter
 
-        names = {id(value): name for name, value in vars(flowgraph).items()}
+        attributes = {id(value): name for name, value in vars(flowgraph).items()}
         meters = [item for item in gc.get_objects() if isinstance(item, link_meter)]
         meters.sort(key=lambda meter: meter.gateway.unique_id())
-        for number, meter in enumerate(meters):
+        named = [(attributes.get(id(meter), f"link_meter_{number}"), meter) for number, meter in enumerate(meters)]
+        named.sort(key=lambda pair: pair[0])
+        self.write([name for name, _ in named])
+        for number, (name, meter) in enumerate(named):
             path = Path(self.folder.name) / str(number)
             os.mkfifo(path)
             meter.output = str(path)
-            name = names.get(id(meter), f"link_meter_{number}")
             self.threads.append(threading.Thread(target=self.hand_on, args=(path, name), daemon=True))
             self.threads[-1].start()
 
     def hand_on(self, path: Path, name: str) -> None:
         with open(path, encoding="utf-8") as lines:
             for line in lines:
-                text = f"[{json.dumps(name)}, {line.strip()}]\n".encode()
-                with self.lock:
-                    while text:
-                        text = text[os.write(self.descriptor, text) :]
+                self.write([name, json.loads(line)])
+
+    def write(self, content: Any) -> None:
+        text = (json.dumps(content) + "\n").encode()
+        with self.lock:
+            while text:
+                text = text[os.write(self.descriptor, text) :]
 
     def close(self) -> None:
         """Wait until the last line is through."""
