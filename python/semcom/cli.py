@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -101,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     sub.set_defaults(function=command_grc)
 
     sub = commands.add_parser("train", help="train a model", epilog=TRAIN_EXAMPLES, formatter_class=raw)
-    sub.add_argument("system", choices=("ncsc",))
+    sub.add_argument("system", choices=trainable())
     sub.add_argument("--data", type=Path, action="append", required=True, help="folder of photographs; may be repeated")
     sub.add_argument("--output", type=Path, required=True, help="folder for checkpoint, weights and log")
     sub.add_argument("--preset", choices=("small",), default="small")
@@ -115,12 +116,17 @@ def parser() -> argparse.ArgumentParser:
     sub.set_defaults(function=command_train)
 
     sub = commands.add_parser("export", help="trained weights to a model folder with a card")
-    sub.add_argument("system", choices=("ncsc",))
+    sub.add_argument("system", choices=trainable())
     sub.add_argument("--weights", type=Path, required=True, help="weights.pt of `semcom train`")
     sub.add_argument("--card", type=Path, required=True, help="YAML file with the card's descriptive fields")
     sub.add_argument("--output", type=Path, required=True, metavar="DIR", help="models/<system>/<variant>")
     sub.set_defaults(function=command_export)
     return top
+
+
+def trainable() -> list[str]:
+    """Systems that can be trained here: those with a module `train`, and `export` beside it."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("systems/*/train.py"))
 
 
 def number_or_estimated(text: str) -> float | str:
@@ -181,7 +187,7 @@ def command_list(arguments: argparse.Namespace) -> int:
         },
         "channels": list(CHANNELS),
         "mcs": list(mcs.names()),
-        "presets": {"ncsc": ["small"]},
+        "presets": {name: ["small"] for name in trainable()},
     }
     if arguments.json:
         print(json.dumps(content, indent=2))
@@ -343,7 +349,7 @@ def command_grc(arguments: argparse.Namespace) -> int:
 def command_train(arguments: argparse.Namespace) -> int:
     """`semcom train`; needs torch."""
     try:
-        from .systems.ncsc.train import train
+        train = importlib.import_module(f"{__package__}.systems.{arguments.system}.train").train
     except ModuleNotFoundError as error:
         raise ValueError(f"training needs {error.name}: run `make setup`") from error
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -369,7 +375,7 @@ def command_export(arguments: argparse.Namespace) -> int:
         if not path.is_file():
             raise ValueError(f"{path}: no such file")
     try:
-        from .systems.ncsc.export import export
+        export = importlib.import_module(f"{__package__}.systems.{arguments.system}.export").export
     except ModuleNotFoundError as error:
         raise ValueError(f"export needs {error.name}: run `make setup`") from error
     card = yaml.safe_load(arguments.card.read_text())
