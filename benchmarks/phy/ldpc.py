@@ -20,8 +20,8 @@ from typing import Any
 
 import gr_fec
 import numpy as np
-from scipy.stats import beta
 
+from gnuradio.semcom.bench.intervals import clopper_pearson
 from gnuradio.semcom.kernels import library
 from gnuradio.semcom.output import processor
 from gnuradio.semcom.phy import LDPC5G, Modulation
@@ -116,17 +116,18 @@ def block_error_rates(modulation: Modulation, settings: str, alpha: float | None
             failed += int(np.sum(wrong))
             undetected += int(np.sum(wrong & ok))
             iterations += int(np.sum(done))
-        low = float(beta.ppf(0.025, failed, blocks - failed + 1)) if failed else 0.0
-        high = float(beta.ppf(0.975, failed + 1, blocks - failed))
         rows.append({
             "esn0_db": esn0_db, "iterations": limit, "blocks": blocks, "failed": failed, "bler": failed / blocks,
-            "interval_95": [low, high], "undetected": undetected, "mean_iterations": round(iterations / blocks, 2),
+            "interval_95": clopper_pearson(failed, blocks), "undetected": undetected,
+            "mean_iterations": round(iterations / blocks, 2),
         })  # fmt: skip
         print(settings, json.dumps(rows[-1]), flush=True)
     steep = [row for row in rows if row["iterations"] == 50 and row["failed"]]
     logs = [-np.log10(row["bler"]) for row in steep]
+    crossed = bool(logs) and min(logs) <= 3.0 <= max(logs)
     at, mean = (
-        round(float(np.interp(3.0, logs, [row[key] for row in steep])), 3) for key in ("esn0_db", "mean_iterations")
+        round(float(np.interp(3.0, logs, [row[key] for row in steep])), 3) if crossed else None
+        for key in ("esn0_db", "mean_iterations")
     )
     return {
         "settings": settings, "alpha": code.alpha, "bit_interleaver": interleaved, "esn0_db_at_bler_1e-3": at,

@@ -20,8 +20,9 @@ from typing import Any
 
 import cases
 import numpy as np
-from scipy.stats import beta, binomtest
+from scipy.stats import binomtest
 
+from gnuradio.semcom.bench.intervals import clopper_pearson
 from gnuradio.semcom.output import processor
 from gnuradio.semcom.phy import LDPC5G, Modulation, crc, tdl
 from gnuradio.semcom.phy.interleaver import from_air, to_air
@@ -44,13 +45,6 @@ def unpack(name: str, count: int) -> np.ndarray:
 
 def row(what: str, cases_: int, compared: int, mismatches: int, **more: Any) -> None:
     rows.append({"what": what, "cases": cases_, "compared": compared, "mismatches": int(mismatches), **more})
-
-
-def interval(failed: int, trials: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact interval of a probability."""
-    half = (1 - CONFIDENCE) / 2
-    low = 0.0 if failed == 0 else float(beta.ppf(half, failed, trials - failed + 1))
-    return low, 1.0 if failed == trials else float(beta.ppf(1 - half, failed + 1, trials - failed))
 
 
 def ldpc() -> None:
@@ -176,7 +170,8 @@ def compare_errors(what: str, esn0_db: float, ours: np.ndarray, theirs: np.ndarr
     sides = {}
     for name, wrong in (("ours", ours), ("theirs", theirs)):
         failed = int(np.sum(wrong))
-        sides[name] = {"failed": failed, "bler": failed / blocks, "interval": interval(failed, blocks)}
+        limits = clopper_pearson(failed, blocks, CONFIDENCE)
+        sides[name] = {"failed": failed, "bler": failed / blocks, "interval": limits}
     apart = sides["ours"]["interval"][0] > sides["theirs"]["interval"][1]
     apart |= sides["ours"]["interval"][1] < sides["theirs"]["interval"][0]
     only_ours, only_theirs = int(np.sum(ours & ~theirs)), int(np.sum(theirs & ~ours))
