@@ -146,6 +146,13 @@ def test_a_file_that_is_no_sweep_is_told_in_one_line(text, message, tmp_path):
         read_sweep(sweep_file(tmp_path, text))
 
 
+def test_a_small_file_that_unfolds_into_a_large_one_is_refused(tmp_path):
+    lines = ["a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefg", "bcdefgh", strict=True)]
+    with pytest.raises(ValueError, match="more than 100000 values"):
+        read_sweep(sweep_file(tmp_path, "\n".join(lines)))
+
+
 def test_a_missing_or_binary_file_is_told(tmp_path):
     with pytest.raises(ValueError, match="cannot read"):
         read_sweep(tmp_path / "none.yml")

@@ -184,7 +184,8 @@ def run(runner: Runner, arguments: argparse.Namespace, tell: Any) -> None:
     else:
         from .pool import LocalPool
 
-        pool = LocalPool(arguments.workers or len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        pool = LocalPool(arguments.workers or cores or 1)
     try:
         runner.run(pool, tell, check_versions=bool(arguments.cluster))
     finally:

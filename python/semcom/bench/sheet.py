@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 MAX_BYTES = 1 << 20
+MAX_VALUES = 100_000
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -28,6 +29,7 @@ class Sheet:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines: dict[Path_, int] = {(): 1}
+        self._values = 0
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise ValueError(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no sweep is")
@@ -47,8 +49,9 @@ class Sheet:
 
     def _value(self, node: yaml.Node, where: Path_, depth: int = 0) -> Any:
         self._lines.setdefault(where, node.start_mark.line + 1)
-        if depth > 20:
-            raise self.error(where, "nested too deeply")
+        self._values += 1
+        if depth > 20 or self._values > MAX_VALUES:  # aliases can make much of a small file
+            raise self.error(where, "nested too deeply" if depth > 20 else f"more than {MAX_VALUES} values")
         if isinstance(node, yaml.MappingNode):
             found: dict[str, Any] = {}
             for key_node, value_node in node.value:

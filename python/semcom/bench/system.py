@@ -24,6 +24,7 @@ from ..message import Message
 from ..phy import mcs as mcs_table
 from ..phy import segmentation
 from ..stage import Stage
+from ..systems import registry
 from ..systems.stages import _cache as payloads
 from .cache import Remembered, remembered_metrics
 from .intervals import Metric, mean, metric
@@ -75,8 +76,6 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
     s["files"] = list(files)
     if s["pictures"] < 0:
         raise ValueError(f"pictures must be at least 0, not {s['pictures']}")
-    from ..systems import registry
-
     if not s["model"]:
         s["model"] = next(iter(registry.get(s["system"]).models()), "")
     link_of(s, 0)
@@ -93,7 +92,6 @@ def link_of(settings: Mapping[str, Any], seed: int) -> Link:
 
 def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What else decides a result: the content of the inputs and of the model."""
-    from ..systems import registry
     from ..zoo import model as zoo
 
     files = [(item.name, item.split, file_digest(item.path)) for item in inputs_of(settings)]
@@ -200,6 +198,7 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
         stop = replace(stop, messages=len(inputs))
     records: list[dict[str, Any]] = []
     times: list[float] = []
+    pixels: list[int] = []
     files: dict[str, str] = {}
 
     def messages() -> Iterator[Message]:
@@ -211,7 +210,7 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
             number += 1
 
     def metrics() -> dict[str, Metric]:
-        return metrics_of(records, settings, chosen, [_pixels(inputs[k % len(inputs)]) for k in range(len(records))])
+        return metrics_of(records, settings, chosen, pixels)
 
     for stage in link.stages():
         stage.prepare()
@@ -225,6 +224,7 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
             if item.split:
                 record["split"] = item.split
             times.append(record.pop("elapsed_s"))
+            pixels.append(received.data.size // 3 if received.kind == "image" else 0)
             records.append(record)
             if len(files) < settings["pictures"]:
                 files[f"{len(files)}.png"] = base64.b64encode(_png(received.data)).decode()
@@ -235,15 +235,13 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
         "metrics": metrics(),
         "stopped": stopped,
         "timings": {} if settings["cached"] else speeds(records, times, elapsed),
-        "resolved": {"chosen_mcs": chosen, "limits": link.limits(), "inputs_count": len(inputs)},
+        "resolved": {
+            "chosen_mcs": chosen, "limits": link.limits(), "inputs_count": len(inputs),
+            "provider": registry.get(link.system).provider(link.model, link.device),
+        },
         "files": files,
-    }
+    }  # fmt: skip
     return result | ({"records": records} if settings["records"] else {})
-
-
-def _pixels(item: Input) -> int:
-    message = _message(item)
-    return message.data.shape[0] * message.data.shape[1] if message.kind == "image" else 0
 
 
 def _png(picture: np.ndarray[Any, Any]) -> bytes:
