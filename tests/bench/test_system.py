@@ -137,6 +137,9 @@ def test_a_result_can_be_measured_again(folder):
     again = remeasure(point)
     assert again["error"] is None
     assert again["metrics"] == _measure(folder, system="webp", esn0_db=3.5, max_bpp=1.0)["metrics"]
+    assert again["settings"]["chosen_mcs"] == "16qam-1/3" and again["settings"]["inputs_count"] == 3
+    with pytest.raises(ValueError, match="their content differs"):
+        remeasure({**again, "settings": {**again["settings"], "files": ["crop0.png"]}})
 
 
 def test_changed_inputs_change_the_identity_and_are_refused_by_workers(folder, tmp_path):

@@ -186,7 +186,8 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
 
     ValueError where inputs or model are not those that were asked for.
     """
-    if digest(identity(settings)) != expected:
+    found = identity(settings)
+    if digest(found) != expected:
         raise ValueError(f"the inputs ({settings['inputs']}) or the model are not what they were when the run began")
     inputs = inputs_of(settings)
     link = link_of(settings, seed)
@@ -237,6 +238,7 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
         "timings": {} if settings["cached"] else speeds(records, times, elapsed),
         "resolved": {
             "chosen_mcs": chosen, "limits": link.limits(), "inputs_count": len(inputs),
+            "inputs_sha256": found["inputs"],
             "provider": registry.get(link.system).provider(link.model, link.device),
         },
         "files": files,

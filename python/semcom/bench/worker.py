@@ -117,7 +117,9 @@ def remeasure(
     names = set(module.FIELDS)
     free = getattr(module, "FREE", False)
     settings = module.resolve({name: value for name, value in point["settings"].items() if free or name in names})
-    module.identity(settings)  # are the inputs there?
+    inputs = module.identity(settings).get("inputs")
+    if inputs != point["settings"].get("inputs_sha256", inputs):
+        raise ValueError(f"the inputs ({settings['inputs']}) are not those of the result: their content differs")
     if seed is not None and point["kind"] == "flowgraph" and "seed" in settings:
         settings["seed"] = seed  # its own parameter
     rule = {**point.get("stop", module.DEFAULT_STOP.as_dict()), **(stop or {})}
