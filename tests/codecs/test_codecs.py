@@ -12,7 +12,17 @@ from gnuradio.semcom.media.images import read_image
 from gnuradio.semcom.media.photographs import packaged_photograph
 from gnuradio.semcom.metrics import ms_ssim, psnr_db
 
-LOSSY = [name for name in names() if name != "raw"]
+
+def usable(name):
+    try:
+        get_codec(name).check_installed()
+    except ValueError as error:
+        return pytest.param(name, marks=pytest.mark.skip(reason=str(error)))
+    return name
+
+
+ALL = [usable(name) for name in names()]
+LOSSY = [usable(name) for name in names() if name != "raw"]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +30,7 @@ def photograph():
     return np.ascontiguousarray(read_image(packaged_photograph()).data[40:260, 100:400])
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("shape", [(200, 300), (201, 299), (33, 17), (1, 1), (1, 40)])
 def test_a_picture_of_any_size_comes_back(photograph, name, shape):
     picture = np.ascontiguousarray(photograph[: shape[0], : shape[1]])
@@ -38,12 +48,12 @@ def test_a_budget_is_kept_and_mostly_used(photograph, name):
     assert psnr_db(photograph, get_codec(name).decode(data, photograph.shape[:2])) > 20
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ALL)
 def test_what_cannot_fit_is_none(photograph, name):
     assert get_codec(name).encode(photograph, max_bytes=20) is None
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ALL)
 def test_the_same_picture_gives_the_same_file(photograph, name):
     codec = get_codec(name)
     assert codec.encode(photograph) == codec.encode(photograph)
@@ -67,7 +77,7 @@ def test_damaged_files_raise_value_error_and_nothing_else(photograph, name):
         assert found.shape == photograph.shape
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", ALL)
 def test_a_file_of_another_size_is_refused(photograph, name):
     data = get_codec(name).encode(photograph)
     with pytest.raises(ValueError):
@@ -116,6 +126,41 @@ def test_headers_that_announce_a_huge_picture_are_refused(photograph):
     for name, data in (("webp", webp), ("jpeg2000", j2k), ("hevc", hevc)):
         with pytest.raises(ValueError, match="not"):
             get_codec(name).decode(bytes(data), photograph.shape)
+
+
+def test_a_jpeg_xl_file_that_announces_another_size_extra_channels_or_an_animation_is_refused(photograph):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    codec = get_codec("jpeg_xl")
+    for shape in ((200, 300), (201, 299), (64, 64), (33, 17), (1, 1)):  # each form of the size header
+        data = codec.encode(np.ascontiguousarray(photograph[: shape[0], : shape[1]]))
+        assert codec.decode(data, shape).shape[:2] == shape
+        with pytest.raises(ValueError, match=f"not {shape[1]}x{shape[0] + 8}"):
+            codec.decode(data, (shape[0] + 8, shape[1]))
+    alpha = np.dstack([photograph, photograph[:, :, :1]])
+    film = np.stack([photograph, photograph])
+    container = imagecodecs.jpegxl_encode(photograph, distance=3, usecontainer=True)
+    for data in (imagecodecs.jpegxl_encode(alpha, distance=3), imagecodecs.jpegxl_encode(film, distance=3), container):
+        with pytest.raises(ValueError, match="8-bit RGB, one picture"):
+            codec.decode(data, photograph.shape)
+    # not small, 30 bits of height, width the same, default metadata: a square of 2^30 pixels a side
+    huge = (0b11 << 1 | (2**30 - 1) << 3 | 1 << 33 | 1 << 36).to_bytes(5, "little")
+    with pytest.raises(ValueError, match="broken JPEG XL"):
+        codec.decode(b"\xff\x0a" + huge + bytes(40), photograph.shape)
+
+
+def test_without_its_package_jpeg_xl_says_what_to_install(photograph, monkeypatch):
+    import sys
+
+    from gnuradio.semcom.links import Link
+    from gnuradio.semcom.systems import registry
+
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(ValueError, match="pip install -c constraints.txt imagecodecs"):
+        get_codec("jpeg_xl").encode(photograph)
+    assert "not usable here: jpeg_xl needs the package imagecodecs" in registry.get("jpeg_xl").title
+    with pytest.raises(ValueError, match="needs the package imagecodecs"):
+        for stage in Link("jpeg_xl").stages():
+            stage.prepare()
 
 
 def test_hevc_spends_less_than_a_hundred_bytes_on_parameter_sets(photograph):

@@ -14,6 +14,7 @@ CODECS = {
     "avif": "AVIF",
     "hevc": "HEVC",
     "jpeg2000": "JPEG2000",
+    "jpeg_xl": "JPEGXL",
     "raw": "Raw",
 }
 """Name, which is also the module, to class."""

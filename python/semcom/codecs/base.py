@@ -34,6 +34,9 @@ class ImageCodec(ABC):
 
     default_quality: ClassVar[int]
 
+    def check_installed(self) -> None:  # noqa: B027  # most come with packages that every link needs
+        """ValueError in one line that says what to install, where the codec's package is missing."""
+
     def encode(
         self, image: Picture, *, quality: int | None = None, max_bytes: int | None = None, model: str = ""
     ) -> bytes | None:

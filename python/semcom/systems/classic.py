@@ -21,7 +21,11 @@ class ClassicSystem(System):
 
     @property
     def title(self) -> str:  # type: ignore[override]
-        """The codec's own description."""
+        """The codec's own description; says what to install where its package is missing."""
+        try:
+            self.codec.check_installed()
+        except ValueError as error:
+            return f"{self.codec.title}; not usable here: {error}"
         return self.codec.title
 
     @property
@@ -30,8 +34,9 @@ class ClassicSystem(System):
         return get_codec(self.name)
 
     def check(self, request: Request) -> None:
-        """Also refuses a quality that the codec does not have."""
+        """Also refuses a quality that the codec does not have, and a codec whose package is missing."""
         super().check(request)
+        self.codec.check_installed()
         qualities = self.codec.qualities
         if request.quality is not None and request.quality not in qualities:
             low, high = min(qualities), max(qualities)
