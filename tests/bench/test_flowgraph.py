@@ -12,6 +12,7 @@ import yaml
 from bench_helpers import EXAMPLES, points, semcom, started, sweep_file, until
 
 from gnuradio.semcom.bench import flowgraph
+from gnuradio.semcom.bench.worker import remeasure
 from gnuradio.semcom.cli import main
 
 EXAMPLE = EXAMPLES / "image_codec.grc"
@@ -50,6 +51,8 @@ def test_parameters_are_axes_and_the_meter_gives_the_results(tmp_path):
         assert (point["metrics"]["delivered"]["value"] == 1) == (point["axis"]["esn0_db"] == 6)
         assert point["metrics"]["psnr_db"]["count"] == 1
     assert {point["curve"] for point in found.values()} == {"A classic codec over LDPC and QAM"}
+    measured = remeasure(next(iter(found.values())))
+    assert measured["error"] is None and measured["metrics"] == next(iter(found.values()))["metrics"]
     again = semcom(*command, "--output", tmp_path / "b")
     assert again.returncode == 0 and points(tmp_path / "b") == found
 

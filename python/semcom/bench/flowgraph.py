@@ -151,6 +151,8 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in graph.parameters:
             known = ", ".join(graph.parameters) or "none at all"
             raise ValueError(f"{name} is no parameter of {graph.path}: it has {known}")
+        if value == settings[name]:
+            continue  # what it is anyway, of whatever type
         wanted = _TYPES.get(graph.parameters[name].type)
         if wanted is None:
             shown = graph.parameters[name].type or "none"
