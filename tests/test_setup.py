@@ -145,7 +145,7 @@ def test_every_dependency_is_pinned_exactly():
 
 
 def test_scripts_can_be_executed():
-    for script in ("tools/setup.sh", "tools/fresh_check.sh", ".ci/run"):
+    for script in ("tools/setup.sh", "tools/cross_check.sh", "tools/fresh_check.sh", ".ci/run"):
         assert (TREE / script).stat().st_mode & stat.S_IXUSR, script
         assert run("bash", "-n", TREE / script).returncode == 0
 

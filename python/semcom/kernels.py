@@ -9,6 +9,14 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
+    """Where an array's items begin, as a kernel takes it; the array must be contiguous and must be kept alive."""
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 @lru_cache(maxsize=1)

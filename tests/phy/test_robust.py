@@ -425,12 +425,12 @@ def test_a_packet_that_is_not_what_its_meta_says_stops_the_graph_with_what_was_e
 # --- arguments out of range ------------------------------------------------------------------------------------------
 
 NAN, INF = math.nan, math.inf
-BLOCK_BITS = ([24, 8449, -1, 0, NAN], "block_bits must be from 25 to 8448")
+BLOCK_BITS = ([24, 8449, -1, 0, NAN], "block_bits must be (an integer )?from 25 to 8448")
 MCS_NAMES = (["16qam", "qpsk-1/7", "", None, 3], "mcs must be one of qpsk-1/12, .*, 256qam-8/9")
 MODELS = (["cable", "", None], "channel must be one of awgn, rayleigh, rician")
 ESN0_DB = ([NAN, INF, -INF], "esn0_db must be a finite number")
 SEED = ([-1], "seed must be at least 0")
-ITERATIONS = ([0, -1, 10_001, NAN], "max_iterations must be from 1 to 10000")
+ITERATIONS = ([0, -1, 10_001, NAN], "max_iterations must be (an integer )?from 1 to 10000")
 PARTS = (["all", "", None], "payload must be one of bits, symbols, both")
 
 # Values that are refused, and what the message says is legal.

@@ -8,6 +8,8 @@ generator that is handed in.
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,8 +43,8 @@ def coherence(fading: str | int, doppler: float = DOPPLER) -> int:
     if fading == "doppler":
         return max(1, round(0.423 / doppler)) if check_doppler(doppler) else 0
     try:
-        length = int(fading)
-    except (TypeError, ValueError, OverflowError):  # the last one for infinity
+        length = int(fading) if isinstance(fading, str) else operator.index(fading)
+    except (TypeError, ValueError):
         length = 0
     if length < 1:
         raise ValueError(

@@ -11,12 +11,8 @@ from ..message import Meta
 from ..stage import Arrays, Port, Stage
 from . import channel as channels
 from . import impairments, tdl
+from .checks import integer
 from .snr import noise_var
-
-
-def _check_seed(seed: int) -> None:
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, not {seed}")
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Channel(Stage):
         channels.check_doppler(self.doppler)
         channels.check_rician_k(self.rician_k)
         noise_var(self.esn0_db)
-        _check_seed(self.seed)
+        integer("seed", self.seed, 0)
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """complex64 [n] to received burst and coefficients, complex64 [n] each."""
@@ -77,7 +73,7 @@ class MultipathChannel(Stage):
         tdl.check_profile(self.profile)
         tdl.check_rates(self.delay_spread_s, self.sample_rate_hz, self.doppler_hz)
         noise_var(self.esn0_db)
-        _check_seed(self.seed)
+        integer("seed", self.seed, 0)
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """complex64 [n] to received burst, complex64 [n] (with `tail` [n + taps - 1]), and taps, complex64."""
@@ -123,7 +119,7 @@ class RadioImpairments(Stage):
         impairments.check_linewidth(self.linewidth)
         impairments.check_clip(self.clip_db)
         impairments.check_iq(self.iq_gain_db, self.iq_phase_deg)
-        _check_seed(self.seed)
+        integer("seed", self.seed, 0)
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """complex64 [n] to samples and trajectory, complex64 [m] each; m is n without sampling offset."""

@@ -19,5 +19,9 @@ def equalise(
     y = np.asarray(received, np.complex64)
     if y.shape != h.shape:
         raise ValueError(f"coefficients must have the burst's shape {list(y.shape)}, not {list(h.shape)}")
-    inverse = np.float32(1) / np.maximum(h.real * h.real + h.imag * h.imag, _LEAST_GAIN)
-    return y * np.conj(h) * inverse, np.float32(noise_var) * inverse
+    with np.errstate(over="ignore", invalid="ignore"):
+        gain = h.real * h.real + h.imag * h.imag
+        known = np.isfinite(gain)  # a coefficient that is no number says as little as a fade to 0
+        inverse = np.float32(1) / np.where(known, np.maximum(gain, _LEAST_GAIN), _LEAST_GAIN)
+        equalised = np.where(known, y * np.conj(h) * inverse, 0).astype(np.complex64)
+    return equalised, np.float32(noise_var) * inverse

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..message import Meta
 from ..stage import Arrays
 from . import coding
+from .checks import integer
 from .mcs import get
 from .segmentation import Layout
 from .stages import ChannelDecoder, ChannelEncoder
@@ -34,10 +35,7 @@ class HarqEncoder(ChannelEncoder):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.max_transmissions <= MOST_TRANSMISSIONS:
-            raise ValueError(
-                f"max_transmissions must be from 1 to {MOST_TRANSMISSIONS}, not {self.max_transmissions!r}"
-            )
+        integer("max_transmissions", self.max_transmissions, 1, MOST_TRANSMISSIONS)
         if not get(self.mcs).coded or self.code != "ldpc":
             raise ValueError(f"HARQ needs a coded MCS and the code ldpc, not {self.mcs} with {self.code}")
 

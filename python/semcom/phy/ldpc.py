@@ -8,16 +8,15 @@ lock. No CRC and no bit interleaving: those belong to the link.
 from __future__ import annotations
 
 import ctypes
-import operator
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..kernels import library
+from ..kernels import library, pointer
+from .checks import integer
 
 MIN_K = 24
 MAX_K = 8448
@@ -55,20 +54,6 @@ def default_alpha(rate: float) -> float:
     return 0.7 if rate <= 0.4 else 0.75 if rate <= 0.58 else 0.8
 
 
-def _integer(name: str, value: Any, low: int, high: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be an integer from {low} to {high}, not {value!r}") from None
-    if not low <= number <= high:
-        raise ValueError(f"{name} must be from {low} to {high}, not {number}")
-    return number
-
-
-def _pointer(array: NDArray[Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
 class LDPC5G:
     """One code block of `k` information bits in `n` coded bits.
 
@@ -81,10 +66,10 @@ class LDPC5G:
     """
 
     def __init__(self, k: int, n: int, rv: int | Sequence[int] = 0, alpha: float | None = None) -> None:
-        self.k = _integer("k", k, MIN_K, MAX_K)
-        self.n = _integer("n", n, self.k, MAX_N)
+        self.k = integer("k", k, MIN_K, MAX_K)
+        self.n = integer("n", n, self.k, MAX_N)
         several = isinstance(rv, Sequence) and not isinstance(rv, str)
-        self.rvs = tuple(_integer("rv", one, 0, 3) for one in (rv if several else (rv,)))  # type: ignore[union-attr]
+        self.rvs = tuple(integer("rv", one, 0, 3) for one in (rv if several else (rv,)))  # type: ignore[union-attr]
         self.length = self.n * len(self.rvs)
         if not self.rvs or self.length > MAX_N:
             raise ValueError(f"rv must name 1 to {MAX_N // self.n} transmissions of {self.n} bits, not {len(self.rvs)}")
@@ -168,9 +153,9 @@ class LDPC5G:
         blocks = array.size // self.k
         starts, column, shift = self._all_edges
         status = library().semcom_ldpc_encode(
-            _pointer(array), ctypes.c_int64(blocks), self.k, self._systematic, self.z, self._columns,
-            self._encoder_rows, _pointer(starts), _pointer(column), _pointer(shift),
-            _pointer(self._runs), len(self._runs), self.length, _pointer(coded),
+            pointer(array), ctypes.c_int64(blocks), self.k, self._systematic, self.z, self._columns,
+            self._encoder_rows, pointer(starts), pointer(column), pointer(shift),
+            pointer(self._runs), len(self._runs), self.length, pointer(coded),
         )  # fmt: skip
         if status:
             raise MemoryError("no memory for the LDPC encoder")
@@ -187,7 +172,7 @@ class LDPC5G:
         exactly 0) fulfils none, so an erased block is not ok. A single block [length] gives [k] and two scalars'
         arrays.
         """
-        limit = _integer("max_iterations", max_iterations, 1, 10_000)
+        limit = integer("max_iterations", max_iterations, 1, 10_000)
         array = np.asarray(llr)
         if array.dtype.kind not in "fiu":
             raise ValueError(f"llr must be real numbers (float32), not {array.dtype}")
@@ -200,10 +185,10 @@ class LDPC5G:
         iterations = np.empty(lead, np.int32)
         starts, column, shift = self._used_edges
         status = library().semcom_ldpc_decode(
-            _pointer(array), ctypes.c_int64(array.size // self.length), self.k, self._systematic, self.z, self._columns,
-            self._decoder_rows, _pointer(starts), _pointer(column), _pointer(shift),
-            _pointer(self._runs), len(self._runs), self.length, self._alpha, limit,
-            _pointer(bits), _pointer(ok), _pointer(iterations),
+            pointer(array), ctypes.c_int64(array.size // self.length), self.k, self._systematic, self.z, self._columns,
+            self._decoder_rows, pointer(starts), pointer(column), pointer(shift),
+            pointer(self._runs), len(self._runs), self.length, self._alpha, limit,
+            pointer(bits), pointer(ok), pointer(iterations),
         )  # fmt: skip
         if status:
             raise MemoryError("no memory for the LDPC decoder")

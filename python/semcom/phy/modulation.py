@@ -155,7 +155,9 @@ class Modulation:
 
 def _no_nan(values: NDArray[np.float32]) -> None:
     # A sum is a cheap test: one NaN (or an infinity, rarer) makes it non-finite.
-    if not np.isfinite(np.sum(values)):
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspicious = not np.isfinite(np.sum(values))
+    if suspicious:
         np.copyto(values, np.float32(0), where=np.isnan(values))
 
 

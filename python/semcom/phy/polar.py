@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..kernels import library
+from ..kernels import library, pointer
 from . import crc as crcs
-from .ldpc import _integer, _pointer
+from .checks import integer
 
 MIN_N = 32
 MAX_N = 1024
@@ -46,13 +46,13 @@ class Polar:
     """
 
     def __init__(self, k: int = 256, n: int = 512, list_size: int = 4, crc: str | None = None) -> None:
-        self.n = _integer("n", n, MIN_N, MAX_N)
+        self.n = integer("n", n, MIN_N, MAX_N)
         if self.n & (self.n - 1):
             raise ValueError(f"n must be a power of two from {MIN_N} to {MAX_N}, not {n}")
         self.crc = crc
         self._crc_bits = 0 if crc is None else crcs.crc_length(crc)
-        self.k = _integer("k", k, 1, self.n - self._crc_bits)
-        self.list_size = _integer("list_size", list_size, 1, MAX_LIST)
+        self.k = integer("k", k, 1, self.n - self._crc_bits)
+        self.list_size = integer("list_size", list_size, 1, MAX_LIST)
         self._positions = information_positions(self.k + self._crc_bits, self.n)
         self._syndromes = None if crc is None else self._crc_of_code_bits(crc)
 
@@ -84,8 +84,8 @@ class Polar:
             array = crcs.attach(array, self.crc)
         coded = np.empty((*array.shape[:-1], self.n), np.uint8)
         library().semcom_polar_encode(
-            _pointer(array), ctypes.c_int64(coded.size // self.n), array.shape[-1], _pointer(self._positions),
-            self.n, _pointer(coded),
+            pointer(array), ctypes.c_int64(coded.size // self.n), array.shape[-1], pointer(self._positions),
+            self.n, pointer(coded),
         )  # fmt: skip
         return coded
 
@@ -109,9 +109,9 @@ class Polar:
         bits = np.empty((*lead, self.k), np.uint8)
         ok = np.empty(lead, np.uint8)
         status = library().semcom_polar_decode(
-            _pointer(array), ctypes.c_int64(array.size // self.n), self.n, _pointer(self._positions),
-            len(self._positions), self.k, None if self._syndromes is None else _pointer(self._syndromes),
-            self.list_size, _pointer(bits), _pointer(ok),
+            pointer(array), ctypes.c_int64(array.size // self.n), self.n, pointer(self._positions),
+            len(self._positions), self.k, None if self._syndromes is None else pointer(self._syndromes),
+            self.list_size, pointer(bits), pointer(ok),
         )  # fmt: skip
         if status:
             raise MemoryError("no memory for the polar decoder")

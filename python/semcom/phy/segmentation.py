@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import integer
 from .crc import crc_length
 from .ldpc import MAX_K
 from .mcs import MCS, get
@@ -74,9 +75,7 @@ def polar_length(code: str) -> int:
 def check_block_bits(block_bits: int) -> int:
     """ValueError unless an LDPC code block of this size can carry something."""
     least = crc_length(crc_name("ldpc")) + 1
-    if not least <= block_bits <= MAX_K:
-        raise ValueError(f"block_bits must be from {least} to {MAX_K}, not {block_bits!r}")
-    return int(block_bits)
+    return integer("block_bits", block_bits, least, MAX_K)
 
 
 def _most_bits(scheme: MCS, block_bits: int, code: str) -> int:

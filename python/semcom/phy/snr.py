@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+MOST_DB = 300
+
 
 def _finite(name: str, value: float) -> float:
     number = float(value)
@@ -29,8 +31,10 @@ def _bits(bits_per_symbol: float, code_rate: float, pilot_share: float) -> float
 
 
 def noise_var(esn0_db: float) -> float:
-    """N0 for Es = 1. ValueError unless Es/N0 is finite."""
-    return 10.0 ** (-_finite("esn0_db", esn0_db) / 10.0)
+    """N0 for Es = 1. ValueError unless Es/N0 is from -300 to 300 dB: beyond, float32 knows no such noise."""
+    if not abs(_finite("esn0_db", esn0_db)) <= MOST_DB:
+        raise ValueError(f"esn0_db must be from -{MOST_DB} to {MOST_DB} dB, not {esn0_db!r}")
+    return 10.0 ** (-float(esn0_db) / 10.0)
 
 
 def esn0_db_from_noise_var(variance: float) -> float:

@@ -17,6 +17,7 @@ from ..message import Meta
 from ..stage import Arrays, Port, Stage
 from . import coding
 from .channel_stages import Channel as Channel
+from .checks import integer
 from .equaliser import equalise
 from .interleaver import from_air, to_air
 from .mcs import MCS, get
@@ -209,8 +210,7 @@ class ChannelDecoder(Stage):
     outputs = (Port("bits", np.uint8),)
 
     def __post_init__(self) -> None:
-        if not 1 <= self.max_iterations <= 10_000:
-            raise ValueError(f"max_iterations must be from 1 to 10000, not {self.max_iterations!r}")
+        integer("max_iterations", self.max_iterations, 1, 10_000)
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """float32 [coded bits] to uint8 [L]; failed blocks hold the decoder's best guess."""
