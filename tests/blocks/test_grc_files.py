@@ -43,7 +43,7 @@ def test_ids_are_unique_and_match_the_file_names_and_the_tree():
 def test_descriptions_agree_with_the_class(path):
     block = description(path)
     cls = block_class(block)
-    parameters = {entry["id"] for entry in block.get("parameters", [])}
+    parameters = {entry["id"] for entry in block.get("parameters", []) if entry["dtype"] != "gui_hint"}
     made = set(re.findall(r"(\w+)=", block["templates"]["make"]))
     assert made == parameters
     for callback in block["templates"].get("callbacks", []):
@@ -64,7 +64,8 @@ def default_of(entry: dict) -> object:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name.split(".")[0])
 def test_defaults_make_a_block_with_the_described_ports(path):
     block = description(path)
-    values = {entry["id"]: default_of(entry) for entry in block.get("parameters", [])}
+    entries = [entry for entry in block.get("parameters", []) if entry["dtype"] != "gui_hint"]
+    values = {entry["id"]: default_of(entry) for entry in entries}
     made = block_class(block)(**values)
     for direction, count in (("inputs", made.input_count), ("outputs", made.output_count)):
         ports = [port for port in block.get(direction, []) if port["domain"] == "stream"]

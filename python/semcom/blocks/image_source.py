@@ -15,13 +15,16 @@ from ..packets import PacketBlock
 from ..stage import Port
 from .originals import Original, originals
 
+CAMERA = "camera:"
+
 
 class image_source(PacketBlock):
     """Sends pictures as messages, uint8 [H*W*3] with `shape` [H, W, 3] in the meta.
 
-    `input` is a file or a folder, empty for a photograph that comes inside an installed package. All pictures are
-    sent `repeat` times, for ever if 0, one every `interval_s` seconds at most: a live display needs that, because
-    queued pictures are delay.
+    `input` is a file or a folder, empty for a photograph that comes inside an installed package; "camera:" and a
+    device or a film, for example "camera:/dev/video0", sends its pictures as they come. All pictures are sent `repeat`
+    times, for ever if 0, one every `interval_s` seconds at most: a live display needs that, because queued pictures
+    are delay.
     """
 
     def __init__(self, input: str = "", repeat: int = 1, interval_s: float = 0.0) -> None:
@@ -43,6 +46,11 @@ class image_source(PacketBlock):
         from ..media.inputs import list_inputs
         from ..media.photographs import packaged_photograph
 
+        if self.input.startswith(CAMERA):
+            from ..media.camera import frames
+
+            yield from frames(self.input.removeprefix(CAMERA))
+            return
         for item in list_inputs(self.input or packaged_photograph()):
             message = read_image(item.path)
             yield Message(message.kind, message.data, {**message.meta, "name": item.name})
