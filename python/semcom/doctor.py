@@ -24,6 +24,7 @@ PACKAGES = (
     ("matplotlib", "matplotlib", "figures"),
     ("torch", "torch", "training and full-size networks"),
     ("onnx", "onnx", "exporting trained models"),
+    ("distributed", "distributed", "sweeps on a cluster"),
 )
 RADIOS = (("radio: UHD", "gnuradio.uhd"), ("radio: SoapySDR", "gnuradio.soapy"))
 

@@ -77,8 +77,7 @@ def test_a_picture_is_encoded_once_for_all_channels_and_decoded_once_where_all_a
 
         monkeypatch.setattr(ncsc, name, counted)
     monkeypatch.setattr(cache, "STORE", cache.Store())
-    monkeypatch.setattr(system, "payloads", system.payloads)
-    system.payloads.clear()
+    system.forget_payloads()
     for channel in ("awgn", "rician"):
         for esn0_db in (20.0, 21.0, 22.0):
             found = _measure(folder, system="ncsc", channel=channel, esn0_db=esn0_db)

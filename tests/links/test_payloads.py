@@ -59,7 +59,7 @@ class Both(Analog):
 def systems(monkeypatch):
     found = {**registry.systems(), "analog": Analog(), "both_parts": Both()}
     monkeypatch.setattr(registry, "systems", lambda: found)
-    stages._cache.clear()
+    stages.forget_payloads()
     return found
 
 

@@ -6,17 +6,16 @@ Everything is found by content, so a cached result is the one that would come ou
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..message import Meta
+from ..message import Message, Meta
 from ..stage import Arrays, Port, Stage
 
 MAX_BYTES = 256 * 2**20
@@ -106,19 +105,9 @@ class Remembered(Stage):
         return out, {**meta, **changed}
 
 
-@contextlib.contextmanager
-def remembered_metrics() -> Iterator[None]:
-    """Within this, links measure each pair of pictures once."""
-    from ..links import link as link_module
-
-    original = link_module.image_metrics
-
-    def measured(sent: NDArray[Any], received: NDArray[Any]) -> dict[str, float | None]:
-        key = (content(sent), content(received))
-        return dict(_metrics.get(key, lambda: original(sent, received), lambda _: 500))
-
-    link_module.image_metrics = measured  # type: ignore[assignment]  # it is never asked about what did not arrive
-    try:
-        yield
-    finally:
-        link_module.image_metrics = original
+def remembered_metrics(
+    sent: Message, received: Message, measure: Callable[[Message, Message], dict[str, float | None]]
+) -> dict[str, float | None]:
+    """What `measure` gives, asked once for each pair of contents."""
+    key = (content(sent.data), content(received.data))
+    return dict(_metrics.get(key, lambda: measure(sent, received), lambda _: 500))

@@ -25,7 +25,7 @@ from ..phy import mcs as mcs_table
 from ..phy import segmentation
 from ..stage import Stage
 from ..systems import registry
-from ..systems.stages import _cache as payloads
+from ..systems.stages import forget_payloads
 from .cache import Remembered, remembered_metrics
 from .intervals import Metric, mean, metric
 from .records import record_metrics
@@ -175,6 +175,9 @@ class _RememberingLink(Link):
         first, *phy, last = super().stages()
         return [Remembered(first), *phy, Remembered(last)]
 
+    def measure(self, sent: Message, received: Message) -> dict[str, float | None]:
+        return remembered_metrics(sent, received, super().measure)
+
 
 def extra(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What a worker needs besides the settings: how to know that it has the same inputs and model."""
@@ -206,7 +209,7 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
         number = 0
         while True:
             if not settings["cached"]:
-                payloads.clear()
+                forget_payloads()
             yield _message(inputs[number % len(inputs)])
             number += 1
 
@@ -216,21 +219,20 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
     for stage in link.stages():
         stage.prepare()
     stopped = None
-    with remembered_metrics() if settings["cached"] else contextlib.nullcontext():
-        begun = time.perf_counter()
-        run = link.run(messages())
-        while stopped is None:
-            received, record = next(run)
-            item = inputs[len(records) % len(inputs)]
-            if item.split:
-                record["split"] = item.split
-            times.append(record.pop("elapsed_s"))
-            pixels.append(received.data.size // 3 if received.kind == "image" else 0)
-            records.append(record)
-            if len(files) < settings["pictures"]:
-                files[f"{len(files)}.png"] = base64.b64encode(_png(received.data)).decode()
-            stopped = stop.reason(len(records), metrics, time.perf_counter() - begun)
-        elapsed = time.perf_counter() - begun
+    begun = time.perf_counter()
+    run = link.run(messages())
+    while stopped is None:
+        received, record = next(run)
+        item = inputs[len(records) % len(inputs)]
+        if item.split:
+            record["split"] = item.split
+        times.append(record.pop("elapsed_s"))
+        pixels.append(received.data.size // 3 if received.kind == "image" else 0)
+        records.append(record)
+        if len(files) < settings["pictures"]:
+            files[f"{len(files)}.png"] = base64.b64encode(_png(received.data)).decode()
+        stopped = stop.reason(len(records), metrics, time.perf_counter() - begun)
+    elapsed = time.perf_counter() - begun
     result: dict[str, Any] = {
         "messages": len(records),
         "metrics": metrics(),

@@ -224,10 +224,14 @@ class Link:
             received = Message(message.kind, array.reshape(message.data.shape))
             yield received, self.record(message, received, meta, elapsed_s)
 
+    def measure(self, sent: Message, received: Message) -> dict[str, float | None]:
+        """How good a received message is."""
+        return image_metrics(sent.data, received.data)
+
     def record(self, sent: Message, received: Message, meta: Meta, elapsed_s: float) -> dict[str, Any]:
         """One entry of `messages` as `semcom run --json` prints it."""
         mcs = mcs_table.get(meta.get("mcs", self.chosen_mcs))
-        metrics = image_metrics(sent.data, received.data)
+        metrics = self.measure(sent, received)
         pixels = sent.data.shape[0] * sent.data.shape[1]
         digital = registry.get(self.system).payload == "bits"
         metrics["bits_per_pixel"] = meta["bits"] / pixels if digital else None

@@ -64,5 +64,6 @@ class System(ABC):
     def decode(self, received: Received, meta: Meta, model: str = "", device: str = "auto") -> tuple[Message, int]:
         """The message, whatever arrived of it, and how many of its parts had to be concealed.
 
-        `meta` tells what a receiver may know: `kind`, `shape` and `esn0_db`. Must not raise for what the channel did.
+        `meta` tells what a receiver may know: `kind` and `shape`; how noisy symbols are, `received.noise_var`. Must not
+        raise for what the channel did.
         """

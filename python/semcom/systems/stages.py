@@ -28,6 +28,11 @@ _RECEIVED = {"bits": (_BITS,), "symbols": (_SYMBOLS, _NOISE_VAR), "both": (_BITS
 _cache: OrderedDict[tuple[object, ...], Payload | None] = OrderedDict()
 
 
+def forget_payloads() -> None:
+    """Encode every message anew from now on."""
+    _cache.clear()
+
+
 @dataclass(frozen=True)
 class Encoder(Stage):
     """A message to its payload, within every budget that is set: bits, symbols or both, as the system has it.
