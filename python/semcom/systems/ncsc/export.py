@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Weights of `train.py` to the shipped files: five ONNX graphs, constants and a card."""
+"""Weights of `train.py` to the files of a model folder: ONNX graphs, constants and a card.
+
+Of `small` all that the codec runs; of the paper's network its parts, which the codec does not run (see paper.py).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from .network import FEATURES, HYPER, LATENTS, QUALITIES, SCALES, ExactConv, Small
+from .export_paper import paper_constants, paper_parts
+from .graphs import Part, check_graph, noise, picture_input, write_graph
+from .network import CLIP, FEATURES, HYPER, LATENTS, QUALITIES, SCALES, STEP, ExactConv, Small
+from .paper import Paper
 
 
 class _Analysis(nn.Module):
@@ -55,45 +60,80 @@ class _Second(nn.Module):
 
 
 def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
-    """Write `<part>.onnx`, `constants.npz` and `card.yml` (the given fields plus hashes) into `folder`."""
-    model = Small()
-    state = torch.load(weights, weights_only=True, map_location="cpu")
-    model.load_state_dict({k: v.float() for k, v in state.items()})
+    """Write `<part>.onnx`, `constants.npz` and `card.yml` (the given fields plus hashes) into `folder`.
+
+    The weights tell which network they are of. Each graph is run by ONNX Runtime at three sizes and must agree with
+    Torch: RuntimeError where it does not. ValueError for weights of no NCSC network.
+    """
+    state = {k: v.float() for k, v in torch.load(weights, weights_only=True, map_location="cpu").items()}
+    model: Small | Paper
+    if "log_gain" in state:
+        model = Small()
+    elif "context.weight" in state:
+        model = Paper(state["context.weight"].shape[1])
+    else:
+        raise ValueError(f"{weights}: holds no weights of an NCSC network")
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{weights}: not the weights of this version's network: {error}") from error
     model.eval()
-    model.set_exact(True)
-    for module in model.modules():
-        if isinstance(module, ExactConv):
-            module.freeze()
+    small = isinstance(model, Small)
+    parts = _small_parts(model) if isinstance(model, Small) else paper_parts(model)
+    constants = _small_constants(model) if isinstance(model, Small) else paper_constants(model)
     folder.mkdir(parents=True, exist_ok=True)
-    picture, y = torch.zeros(1, 3, 64, 64), torch.zeros(1, LATENTS, 4, 4)
-    z, features = torch.zeros(1, HYPER, 1, 1), torch.zeros(1, FEATURES, 4, 4)
-    graphs: dict[str, tuple[nn.Module, dict[str, Tensor], list[str]]] = {
-        "analysis": (_Analysis(model), {"picture": picture}, ["latents"]),
-        "hyper_analysis": (model.hyper_analysis, {"latents": y}, ["z"]),
-        "entropy_first": (_First(model), {"z": z}, ["hyper", "mean", "index"]),
-        "entropy_second": (_Second(model), {"hyper": features, "known": y}, ["mean", "index"]),
-        "synthesis": (_Synthesis(model), {"latents": y}, ["picture"]),
-    }
-    files = []
-    for name, (module, inputs, outputs) in graphs.items():
-        _write_graph(folder / f"{name}.onnx", module, inputs, outputs)
-        files.append(f"{name}.onnx")
-    index = model.hyper_index.detach().clamp(0, SCALES - 1).numpy()
-    at = np.arange(256) / 255 * (QUALITIES - 1)
-    nodes = np.arange(QUALITIES)
-    np.savez(
-        folder / "constants.npz",
-        log_gain=model.log_gain.detach().numpy(),
-        log_inverse_gain=model.log_inverse_gain.detach().numpy(),
-        hyper_index=np.stack([np.round(np.interp(at, nodes, row)) for row in index.T], 1).astype(np.uint8),
-    )
-    files.append("constants.npz")
+    for name, part in parts.items():
+        write_graph(folder / f"{name}.onnx", part, half=small)
+        check_graph(folder / f"{name}.onnx", part)
+    np.savez(folder / "constants.npz", **constants)
+    files = [*(f"{name}.onnx" for name in parts), "constants.npz"]
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
     identity = int(hashlib.sha256("".join(hashes.values()).encode()).hexdigest()[:4], 16)
+    if isinstance(model, Paper):
+        count = sum(p.numel() for p in model.parameters())
+        card = {**card, "preset": "paper", "channels": model.channels, "parameters": count, "runs_in_codec": False}
     temporary = folder / "card.yml.part"
     with temporary.open("w") as file:
         yaml.safe_dump({**card, "stream_id": identity, "files": hashes}, file, sort_keys=False, width=110)
     os.replace(temporary, folder / "card.yml")
+
+
+def _small_parts(model: Small) -> dict[str, Part]:
+    """The graphs of the codec. Examples for the exact networks lie on their grids."""
+    model.set_exact(True)
+    for module in model.modules():
+        if isinstance(module, ExactConv):
+            module.freeze()
+
+    def grid(channels: int, size: int, low: float) -> Tensor:
+        return torch.randint(int(low / STEP), int(CLIP / STEP) + 1, (1, channels, 4 * size, 4 * size)) * STEP
+
+    return {
+        "analysis": Part(_Analysis(model), picture_input, ("latents",)),
+        "hyper_analysis": Part(model.hyper_analysis, lambda n: {"latents": noise(LATENTS, 4 * n)}, ("z",)),
+        "entropy_first": Part(
+            _First(model),
+            lambda n: {"z": torch.randint(-31, 32, (1, HYPER, n, n)).float()},
+            ("hyper", "mean", "index"),
+        ),
+        "entropy_second": Part(
+            _Second(model),
+            lambda n: {"hyper": grid(FEATURES, n, 0), "known": grid(LATENTS, n, -CLIP)},
+            ("mean", "index"),
+        ),
+        "synthesis": Part(_Synthesis(model), lambda n: {"latents": noise(LATENTS, 4 * n)}, ("picture",)),
+    }
+
+
+def _small_constants(model: Small) -> dict[str, np.ndarray]:
+    index = model.hyper_index.detach().clamp(0, SCALES - 1).numpy()
+    at = np.arange(256) / 255 * (QUALITIES - 1)
+    nodes = np.arange(QUALITIES)
+    return {
+        "log_gain": model.log_gain.detach().numpy(),
+        "log_inverse_gain": model.log_inverse_gain.detach().numpy(),
+        "hyper_index": np.stack([np.round(np.interp(at, nodes, row)) for row in index.T], 1).astype(np.uint8),
+    }
 
 
 def restore(folder: Path) -> dict[str, Tensor]:
@@ -119,33 +159,3 @@ def restore(folder: Path) -> dict[str, Tensor]:
         for name in ("log_gain", "log_inverse_gain"):
             state[name] = torch.from_numpy(constants[name])
     return state
-
-
-def _write_graph(path: Path, module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> None:
-    """Export with free batch, height and width; weights are stored as float16 and cast when loaded."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    axes = {name: {0: "batch", 2: f"{name}_h", 3: f"{name}_w"} for name in [*inputs, *outputs]}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            module, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=outputs,
-            dynamic_axes=axes, opset_version=17, dynamo=False,
-        )  # fmt: skip
-    graph = onnx.load(str(path))
-    casts = []
-    for number, tensor in enumerate(list(graph.graph.initializer)):
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.ndim != 4:
-            continue
-        name = tensor.name
-        graph.graph.initializer.remove(tensor)
-        half = numpy_helper.from_array(values.astype(np.float16), f"{name}.half")
-        graph.graph.initializer.append(half)
-        casts.append(helper.make_node("Cast", [half.name], [name], name=f"cast{number}", to=TensorProto.FLOAT))
-    for node in reversed(casts):
-        graph.graph.node.insert(0, node)
-    graph.doc_string = ""
-    onnx.checker.check_model(graph)
-    onnx.save(graph, str(path))

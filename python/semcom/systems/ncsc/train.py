@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the `small` NCSC network on a folder of photographs. Called by `semcom train ncsc`."""
+"""Training of the NCSC networks on folders of photographs. Called by `semcom train ncsc`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from PIL import Image
 from torch import Tensor
 
 from .export import restore
-from .network import QUALITIES, Small
+from .network import Small
+from .paper import Paper
+from .presets import Preset, get_preset
 
-# one lambda a quality node, for R + lambda * 255^2 * MSE (R in bit/pixel)
-LAMBDAS = [0.0006, 0.00092, 0.00141, 0.00217, 0.00333, 0.0051, 0.012, 0.03]
 VALIDATION = 12  # pictures at the end of the last set that are kept out of training
-STRUCTURE_FACTOR = 1300.0  # lambda of 1 - MS-SSIM per lambda of MSE: equal rates in the public tables
 
 
 def load_photographs(folders: list[Path]) -> list[np.ndarray]:
@@ -48,19 +47,24 @@ def load_photographs(folders: list[Path]) -> list[np.ndarray]:
 
 
 class Crops:
-    """Random square crops, scaled, mirrored and transposed. Large photographs and small ones take turns."""
+    """Random square crops, scaled, mirrored and transposed. Large photographs and small ones take turns: `large` and
+    `small` are side and number of crops a batch, as in `Preset`."""
 
-    def __init__(self, pictures: list[np.ndarray], seed: int) -> None:
-        self.large = [p for p in pictures if min(p.shape[:2]) >= 192]
-        self.small = [p for p in pictures if 128 <= min(p.shape[:2]) < 192]
+    def __init__(
+        self, pictures: list[np.ndarray], seed: int, large: tuple[int, int], small: tuple[int, int] | None
+    ) -> None:
+        self.sizes = large, small or large
+        least = self.sizes[1][0]
+        self.large = [p for p in pictures if min(p.shape[:2]) >= large[0]]
+        self.small = [p for p in pictures if least <= min(p.shape[:2]) < large[0]]
         if not self.large and not self.small:
-            raise ValueError("training photographs must have sides of at least 128 pixels")
+            raise ValueError(f"training photographs must have sides of at least {least} pixels")
         self.random = random.Random(seed)
 
     def batch(self) -> Tensor:
-        """One batch, float32 [B, 3, S, S] in [0, 1], about 290,000 pixels."""
+        """One batch, float32 [B, 3, S, S] in [0, 1]."""
         large = self.large and (not self.small or self.random.random() < 0.75)
-        pictures, side, count = (self.large, 192, 8) if large else (self.small, 128, 16)
+        pictures, (side, count) = (self.large, self.sizes[0]) if large else (self.small, self.sizes[1])
         return torch.stack([self.crop(self.random.choice(pictures), side) for _ in range(count)])
 
     def crop(self, picture: np.ndarray, side: int) -> Tensor:
@@ -87,7 +91,7 @@ class Crops:
 def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     """Multi-scale SSIM of [B, 3, S, S]; as many of the five scales as fit, weights renormalised."""
     weights = [0.0448, 0.2856, 0.3001, 0.2363, 0.1333]
-    weights = weights[: max(1, min(5, int(math.log2(x.shape[-1] / 11)) + 1))]
+    weights = weights[: max(1, min(5, int(math.log2(min(x.shape[-2:]) / 11)) + 1))]
     taps = torch.exp(-((torch.arange(11, device=x.device) - 5.0) ** 2) / (2 * 1.5**2))
     taps = taps / taps.sum()
 
@@ -111,11 +115,13 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def validate(model: Small, pictures: list[np.ndarray]) -> list[dict[str, float]]:
-    """Mean bit/pixel (entropy), PSNR and MS-SSIM of the model at five qualities."""
+def validate(model: Small | Paper, pictures: list[np.ndarray], qualities: tuple[float, ...]) -> list[dict[str, float]]:
+    """Mean bit/pixel (entropy), PSNR and MS-SSIM of the model at these qualities."""
     model.eval()
+    if isinstance(model, Paper):
+        model.density.fit()
     rows = []
-    for quality in (0.0, 1.5, 3.0, 5.0, 7.0):
+    for quality in qualities:
         bpp, psnr, similarity = [], [], []
         for picture in pictures:
             h, w = (s // 64 * 64 for s in picture.shape[:2])
@@ -144,7 +150,9 @@ def train(
     *,
     time_budget_s: float = 3600.0,
     loss: str = "mse",
-    learning_rate: float = 6e-4,
+    preset: str | Preset = "small",
+    rate_lambda: float | None = None,
+    learning_rate: float | None = None,
     threads: int = 0,
     resume: bool = False,
     start: Path | None = None,
@@ -155,32 +163,41 @@ def train(
     """Train until `time_budget_s` of wall time is used up, sessions before a `resume` counted in.
 
     `output` receives `checkpoint.pt` (resumable), `weights.pt` (averaged, float16) and `log.jsonl`. From the
-    share `exact_from` of the budget on, the entropy networks train in exact arithmetic. SIGTERM and Ctrl-C
-    save a checkpoint first. `start`, the weights of another run or the folder of an exported
-    model, is the beginning of this one.
+    share `exact_from` of the budget on, the entropy networks of `small` train in exact arithmetic. SIGTERM and Ctrl-C
+    save a checkpoint first. `start`, the weights of another run or, for `small`, the folder of an exported
+    model, is the beginning of this one. `preset` is one or its name; without `learning_rate` its own is taken.
+    ValueError for names that there are not, photographs that are too small and a checkpoint of another preset.
     """
+    kind = preset if isinstance(preset, Preset) else get_preset(preset, loss, rate_lambda)
+    learning_rate = kind.learning_rate if learning_rate is None else learning_rate
     output.mkdir(parents=True, exist_ok=True)
     if threads:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
     pictures = load_photographs(data)
     validation, pictures = pictures[-VALIDATION:], pictures[:-VALIDATION]
-    model = Small().to(device)
-    if device == "cpu":
+    model = kind.build().to(device)
+    channels_last = device == "cpu" and kind.mixed_precision
+    if channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start:
-        state = restore(start) if start.is_dir() else torch.load(start, weights_only=True)
-        model.load_state_dict({k: v.float() for k, v in state.items()})
+        if start.is_dir() and not isinstance(model, Small):
+            raise ValueError(
+                f"{start}: the preset {kind.name} starts from weights.pt of a run, not from a model folder"
+            )
+        load_weights(model, restore(start) if start.is_dir() else torch.load(start, weights_only=True), start)
     average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
     step, elapsed = 0, 0.0
     checkpoint = output / "checkpoint.pt"
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
+        if state.get("preset", "small") != kind.name:
+            raise ValueError(f"{checkpoint}: is of preset {state.get('preset', 'small')}, not {kind.name}")
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
-    crops = Crops(pictures, seed + step)
+    crops = Crops(pictures, seed + step, kind.large, kind.small)
     chooser = random.Random(seed + 7919 * (step + 1))
     stopping = False
 
@@ -193,7 +210,7 @@ def train(
 
     def save() -> None:
         state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed})
+        write_aside(checkpoint, {**state, "preset": kind.name, "step": step, "elapsed_s": elapsed})
         write_aside(output / "weights.pt", {k: v.half() for k, v in average.items()})
 
     def log(**row: object) -> None:
@@ -206,26 +223,23 @@ def train(
     model.train()
     while not stopping and elapsed < time_budget_s:
         share = elapsed / time_budget_s
-        if not model.exact and share >= exact_from:
+        if isinstance(model, Small) and not model.exact and share >= exact_from:
             model.set_exact(True)
         rate = learning_rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         x = crops.batch().to(device)
-        if device == "cpu":
+        if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        # low rates are what links use most: half of the time the lower three nodes
-        q = chooser.uniform(0, 3) if chooser.random() < 0.5 else chooser.uniform(0, QUALITIES - 1)
-        quality = torch.full((len(x),), q, device=device)
-        factor = float(np.exp(np.interp(q, range(QUALITIES), np.log(LAMBDAS))))
-        with torch.autocast(device, dtype=torch.bfloat16):
+        goal = kind.goal(chooser)
+        quality = torch.full((len(x),), goal.quality, device=device)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=kind.mixed_precision):
             out, bits_y, bits_z = model(x, quality)
         bpp = (bits_y + bits_z).mean() / (x.shape[2] * x.shape[3])
         error = F.mse_loss(out, x)
-        if loss == "mse":
-            objective = bpp + factor * 255**2 * error
-        else:
-            objective = bpp + factor * STRUCTURE_FACTOR * (1 - ms_ssim(out, x).mean()) + 0.02 * factor * 255**2 * error
+        objective = bpp + goal.error * 255**2 * error
+        if goal.structure:
+            objective = objective + goal.structure * (1 - ms_ssim(out, x).mean())
         optimiser.zero_grad(set_to_none=True)
         objective.backward()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -241,6 +255,8 @@ def train(
         now = time.time()
         elapsed = now - begun
         if step % 100 == 0:
+            if isinstance(model, Paper):
+                model.density.fit()
             means = f"{running['bpp']:.3f} bit/pixel {running['psnr']:.2f} dB"
             print(f"step {step} {elapsed:.0f} s rate {rate:.2e} {means}", flush=True)
         if now - last_save > 90:
@@ -249,13 +265,23 @@ def train(
         if now - last_check > 480:
             kept = {k: v.clone() for k, v in model.state_dict().items()}
             model.load_state_dict(average)
-            log(step=step, elapsed_s=round(elapsed), validation=validate(model, validation))
+            log(step=step, elapsed_s=round(elapsed), validation=validate(model, validation, kind.qualities))
             model.load_state_dict(kept)
             last_check = time.time()
     save()
     model.load_state_dict(average)
-    model.set_exact(True)
-    log(step=step, elapsed_s=round(elapsed), final=not stopping, validation=validate(model, validation))
+    if isinstance(model, Small):
+        model.set_exact(True)
+    rows = validate(model, validation, kind.qualities)
+    log(step=step, elapsed_s=round(elapsed), final=not stopping, validation=rows)
+
+
+def load_weights(model: Small | Paper, state: dict[str, Tensor], source: Path) -> None:
+    """Put a state of `weights.pt` or `restore` into the model; ValueError where it is another network's."""
+    wanted = model.state_dict()
+    if state.keys() != wanted.keys() or any(state[k].shape != v.shape for k, v in wanted.items()):
+        raise ValueError(f"{source}: holds the weights of another network or preset")
+    model.load_state_dict({k: v.float() for k, v in state.items()})
 
 
 def write_aside(path: Path, state: object) -> None:
