@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..kernels import library, pointer
-from .checks import integer
+from .checks import bit_blocks, integer, llr_blocks
 
 MIN_K = 24
 MAX_K = 8448
@@ -140,15 +140,7 @@ class LDPC5G:
 
     def encode(self, bits: ArrayLike) -> NDArray[np.uint8]:
         """Information bits, uint8 [B, k] of 0 and 1, to coded bits, uint8 [B, length]; [k] gives [length]."""
-        array = np.asarray(bits)
-        if array.ndim not in (1, 2) or array.shape[-1] != self.k:
-            raise ValueError(f"bits must have shape [B, {self.k}], not {list(array.shape)}")
-        if array.dtype != np.uint8 and array.dtype != np.bool_:
-            if array.dtype.kind not in "iu":
-                raise ValueError(f"bits must be integers 0 and 1 (uint8), not {array.dtype}")
-        if array.size and (array.max() > 1 or array.min() < 0):
-            raise ValueError(f"bits must be 0 and 1, found {array.min()} to {array.max()}")
-        array = np.ascontiguousarray(array, np.uint8)
+        array = bit_blocks(bits, self.k)
         coded = np.empty((*array.shape[:-1], self.length), np.uint8)
         blocks = array.size // self.k
         starts, column, shift = self._all_edges
@@ -173,12 +165,7 @@ class LDPC5G:
         arrays.
         """
         limit = integer("max_iterations", max_iterations, 1, 10_000)
-        array = np.asarray(llr)
-        if array.dtype.kind not in "fiu":
-            raise ValueError(f"llr must be real numbers (float32), not {array.dtype}")
-        if array.ndim not in (1, 2) or array.shape[-1] != self.length:
-            raise ValueError(f"llr must have shape [B, {self.length}], not {list(array.shape)}")
-        array = np.ascontiguousarray(array, np.float32)
+        array = llr_blocks(llr, self.length)
         lead = array.shape[:-1]
         bits = np.empty((*lead, self.k), np.uint8)
         ok = np.empty(lead, np.uint8)

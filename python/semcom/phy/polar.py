@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..kernels import library, pointer
 from . import crc as crcs
-from .checks import integer
+from .checks import bit_blocks, integer, llr_blocks
 
 MIN_N = 32
 MAX_N = 1024
@@ -72,14 +72,7 @@ class Polar:
 
     def encode(self, bits: ArrayLike) -> NDArray[np.uint8]:
         """Information bits, uint8 [B, k] of 0 and 1, to coded bits, uint8 [B, n]; [k] gives [n]."""
-        array = np.asarray(bits)
-        if array.ndim not in (1, 2) or array.shape[-1] != self.k:
-            raise ValueError(f"bits must have shape [B, {self.k}], not {list(array.shape)}")
-        if array.dtype.kind not in "iub":
-            raise ValueError(f"bits must be integers 0 and 1 (uint8), not {array.dtype}")
-        if array.size and (array.max() > 1 or array.min() < 0):
-            raise ValueError(f"bits must be 0 and 1, found {array.min()} to {array.max()}")
-        array = np.ascontiguousarray(array, np.uint8)
+        array = bit_blocks(bits, self.k)
         if self.crc is not None:
             array = crcs.attach(array, self.crc)
         coded = np.empty((*array.shape[:-1], self.n), np.uint8)
@@ -99,12 +92,7 @@ class Polar:
         something to decode. In both cases a block in which fewer than k (and CRC) LLRs say anything is not ok: an
         erased block would else be the all-zero word, which passes every CRC.
         """
-        array = np.asarray(llr)
-        if array.dtype.kind not in "fiu":
-            raise ValueError(f"llr must be real numbers (float32), not {array.dtype}")
-        if array.ndim not in (1, 2) or array.shape[-1] != self.n:
-            raise ValueError(f"llr must have shape [B, {self.n}], not {list(array.shape)}")
-        array = np.ascontiguousarray(array, np.float32)
+        array = llr_blocks(llr, self.n)
         lead = array.shape[:-1]
         bits = np.empty((*lead, self.k), np.uint8)
         ok = np.empty(lead, np.uint8)
