@@ -105,7 +105,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("system", choices=trainable())
     sub.add_argument("--data", type=Path, action="append", required=True, help="folder of photographs; may be repeated")
     sub.add_argument("--output", type=Path, required=True, help="folder for checkpoint, weights and log")
-    sub.add_argument("--preset", choices=("small",), default="small")
+    preset = "small (default, the one a link runs); for ncsc also paper and paper-192, which no link runs: for research"
+    sub.add_argument("--preset", default="small", metavar="NAME", help=preset)
+    rate_lambda = "the rate point of preset paper: weight of the distortion (default 0.0018; 2.4 for ms_ssim)"
+    sub.add_argument("--lambda", dest="rate_lambda", type=float, metavar="X", help=rate_lambda)
     sub.add_argument("--loss", choices=("mse", "ms_ssim"), default="mse")
     sub.add_argument("--time-budget", type=float, default=3600.0, metavar="S", help="seconds, all runs together")
     sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --output")
@@ -127,6 +130,11 @@ def parser() -> argparse.ArgumentParser:
 def trainable() -> list[str]:
     """Systems that can be trained here: those with a module `train`, and `export` beside it."""
     return sorted(path.parent.name for path in Path(__file__).parent.glob("systems/*/train.py"))
+
+
+def presets(system: str) -> tuple[str, ...]:
+    """Networks that training a system may make."""
+    return getattr(importlib.import_module(f"{__package__}.systems.{system}"), "PRESETS", ("small",))
 
 
 def number_or_estimated(text: str) -> float | str:
@@ -187,7 +195,7 @@ def command_list(arguments: argparse.Namespace) -> int:
         },
         "channels": list(CHANNELS),
         "mcs": list(mcs.names()),
-        "presets": {name: ["small"] for name in trainable()},
+        "presets": {name: list(presets(name)) for name in trainable()},
     }
     if arguments.json:
         print(json.dumps(content, indent=2))
@@ -348,6 +356,12 @@ def command_grc(arguments: argparse.Namespace) -> int:
 
 def command_train(arguments: argparse.Namespace) -> int:
     """`semcom train`; needs torch."""
+    known = presets(arguments.system)
+    if arguments.preset not in known:
+        raise ValueError(f"preset of {arguments.system} must be {', '.join(known)}, not {arguments.preset!r}")
+    options = {} if len(known) == 1 else {"preset": arguments.preset, "rate_lambda": arguments.rate_lambda}
+    if arguments.rate_lambda is not None and not options:
+        raise ValueError(f"--lambda is for the paper's network, which {arguments.system} has not")
     try:
         train = importlib.import_module(f"{__package__}.systems.{arguments.system}.train").train
     except ModuleNotFoundError as error:
@@ -363,6 +377,7 @@ def command_train(arguments: argparse.Namespace) -> int:
         start=arguments.start,
         device=arguments.device,
         seed=arguments.seed,
+        **options,
     )
     return 0
 

@@ -3,4 +3,7 @@
 
 from .system import SYSTEM
 
-__all__ = ["SYSTEM"]
+PRESETS = ("small", "paper", "paper-192")
+"""Networks that `semcom train` makes; the codec runs `small`, the others are the paper's with 128 and 192 channels."""
+
+__all__ = ["PRESETS", "SYSTEM"]
