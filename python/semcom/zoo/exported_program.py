@@ -75,6 +75,8 @@ class ExportedProgram(Network):
                     call(values)
             except Exception as error:  # operators raise all kinds
                 raise RuntimeError(f"Torch: {' '.join(str(error).split())[:300]}") from error
+            if any(tensor._version for tensor in self._constants.values()):
+                raise RuntimeError(f"Torch: {self.name} changes its own weights as it runs")
             return to_arrays(self.name, [values[output] for output in self._outputs], torch)
 
     def _refuse(self, what: str) -> ValueError:

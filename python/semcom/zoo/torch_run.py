@@ -45,7 +45,7 @@ def one_thread(name: str) -> Iterator[Any]:
     if threads != 1:
         torch.set_num_threads(1)
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             yield torch
     finally:
         if threads != 1:

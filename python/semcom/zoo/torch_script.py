@@ -22,7 +22,8 @@ from .torch_run import archive, one_thread, to_arrays, to_tensors, torch_device,
 
 PRIM = frozenset(
     "NumToTensor RaiseException unchecked_cast unchecked_unwrap_optional min max abs device dtype layout data is_cuda"
-    " is_cpu requires_grad tolist TupleIndex TupleUnpack itemsize".split()
+    " is_cpu is_nested is_sparse is_quantized requires_grad type tolist TupleIndex TupleUnpack StringIndex rangelist"
+    " itemsize nbytes".split()
 )
 FORBIDDEN_NAMES = frozenset("print fork awaitable rpc_async rpc_sync rpc_remote".split())
 
