@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest
 FLOWGRAPH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-all grc bench cross-check lint fresh-check clean
+.PHONY: help demo setup test test-all test-gpu grc bench cross-check lint fresh-check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: setup ## the tests (ARGS="-k ldpc" chooses; SEMCOM_DATA=folder adds real d
 
 test-all: setup ## the slow tests too
 	$(PYTEST) -m "" $(ARGS)
+
+test-gpu: setup ## codecs with networks on CUDA against the CPU, without GNU Radio; "skipped" where there is none
+	$(PYTHON) tools/test_gpu.py $(ARGS)
 
 grc: ## GNU Radio Companion with our blocks (FLOWGRAPH=examples/ncsc.grc)
 	@tools/setup.sh demo
