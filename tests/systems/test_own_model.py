@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,6 @@ def folder(tmp_path):
         tmp_path / "restore.onnx", RESTORE, [("x", "int64", SMALL)], [("y", "float32", big)],
         {"ones": ONES, "book": BOOK},
     )  # fmt: skip
-    stages._cache.clear() if hasattr(stages, "_cache") else None
     return tmp_path
 
 
@@ -333,28 +333,34 @@ def test_text_goes_through_and_stays_text(folder):
 
 
 def test_the_network_may_decide_how_much_it_sends(folder):
-    """`K`: here the picture's bytes beyond the first few rows are left out."""
-    flat = [node("Reshape", "x all", "a"), node("Slice", "a zero end one", "y")]
-    constants = {"all": np.int64([1, -1]), "zero": np.int64([0]), "end": np.int64([100]), "one": np.int64([1])}
-    grow = [
-        node("ReduceMean", "x", "a", axes=[1], keepdims=1),
-        node("Reshape", "a four", "b"),
-        node("Expand", "b shape", "y"),
-    ]
-    fixed = {"four": np.int64([1, 1, 1, 1]), "shape": np.int64([1, 3, 16, 16])}
-    network(folder / "in.onnx", flat, [("x", "float32", [1, 3, 16, 16])], [("y", "float32", [1, "k"])], constants)
-    network(folder / "out.onnx", grow, [("x", "float32", [1, "k"])], [("y", "float32", [1, 3, 16, 16])], fixed)
-    ends = {"encoder": {"file": "in.onnx", "input": "float32 [1, 3, H, W]", "output": "float32 [1, 2*K]"},
-            "decoder": {"file": "out.onnx", "input": "float32 [1, 2*K]", "output": "float32 [1, 3, H, W]"}}  # fmt: skip
-    tensor = Tensor.parse("float32 [1, 2*K]")
-    assert tensor.free_size({}, 100) == 50
+    """`K`: each half of a second is sent as its loudest values, as many as there are blocks of 100 samples."""
+    kind = [1, "n"]
+    shape = {"blocks": np.int64([1, 1, -1, 100]), "flat": np.int64([1, -1])}
+    keep = [
+        node("Reshape", "x blocks", "a"), node("MaxPool", "a", "b", kernel_shape=[1, 50], strides=[1, 50]),
+        node("Reshape", "b flat", "y"),
+    ]  # fmt: skip
+    fill = [
+        node("Reshape", "x wide", "a"), node("Expand", "a fifty", "b"), node("Reshape", "b flat", "y"),
+    ]  # fmt: skip
+    constants = {"wide": np.int64([-1, 1]), "fifty": np.int64([1, 50]), "flat": np.int64([1, -1])}
+    network(folder / "in.onnx", keep, [("x", "float32", kind)], [("y", "float32", kind)], shape)
+    network(folder / "out.onnx", fill, [("x", "float32", kind)], [("y", "float32", kind)], constants)
+    ends = {"encoder": {"file": "in.onnx", "input": "float32 [1, N]", "output": "float32 [1, 2*K]"},
+            "decoder": {"file": "out.onnx", "input": "float32 [1, 2*K]", "output": "float32 [1, N]"}}  # fmt: skip
+    changes = {"message": "speech", "range": None, "multiple": 100, "power": "none"}
+    speech = np.repeat(np.random.default_rng(2).uniform(0, 1, 30).astype(np.float32), 50)[:1490]
+    payload, back = round_trip(card_of(folder, **ends, **changes), Message("speech", speech))
+    assert payload.symbols.size == 15
+    np.testing.assert_allclose(back.data, speech, atol=1e-6)
+    with pytest.raises(ValueError, match="encoder.output: expected no K together with tile"):
+        read_card(card_of(folder, "tile.yml", **ends, **{**changes, "multiple": None, "tile": 100}))
+    odd = json.loads(json.dumps(ends).replace("2*K", "K"))
+    with pytest.raises(ValueError, match="encoder.output: expected an even number of values for each K"):
+        read_card(card_of(folder, "odd.yml", **odd, **changes))
+    assert Tensor.parse("float32 [1, 2*K]").free_size({}, 100) == 50
     with pytest.raises(ValueError, match="do not fill"):
-        tensor.free_size({}, 101)
-    with pytest.raises(ValueError, match="no K together with tile"):
-        read_card(card_of(folder, **ends, multiple=None, tile=[16, 16]))
-    with pytest.raises(ValueError, match="even number of values for each K"):
-        wrong = json.loads(json.dumps(ends).replace("2*K", "K"))
-        read_card(card_of(folder, "odd.yml", **wrong))
+        Tensor.parse("float32 [1, 2*K]").free_size({}, 101)
 
 
 def test_models_that_take_the_snr_are_told_it(folder):
@@ -611,6 +617,65 @@ def test_an_index_past_the_last_is_the_encoders_fault(folder):
         registry.get(str(path)).encode(bright, Request())
 
 
+@pytest.fixture
+def torch_files(folder):
+    """The averaging model, and one that cuts bright pictures short, as PyTorch saves them."""
+    torch = pytest.importorskip("torch")
+
+    class Bright(torch.nn.Module):
+        def forward(self, x):
+            y = torch.nn.functional.avg_pool2d(x, 4)
+            if bool(x.max() > 0.9):
+                y = y[:, :2]
+            return y
+
+    free = [torch.export.Dim(name, min=1, max=999) for name in ("h", "w")]
+    ends = (("encoder", torch.nn.AvgPool2d(4), 32, 4), ("decoder", torch.nn.Upsample(scale_factor=4.0), 8, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, module, size, step in ends:
+            example = (torch.rand(1, 3, size, size + 8),)
+            made = torch.export.export(module, example, dynamic_shapes=({2: step * free[0], 3: step * free[1]},))
+            torch.export.save(made, folder / f"{name}.pt2")
+            torch.jit.save(torch.jit.script(module), str(folder / f"{name}.pt"))
+        torch.jit.save(torch.jit.script(Bright()), str(folder / "bright.pt"))
+    return folder
+
+
+@pytest.mark.parametrize("kinds", [("pt2", "pt2"), ("pt", "pt"), ("pt2", "onnx"), ("onnx", "pt")])
+def test_every_kind_of_file_is_the_same_system(torch_files, kinds):
+    sent = [picture(40 + 3 * k, 56, k) for k in range(2)]
+    changes = {f"{end}__file": f"{end}.{kind}" for end, kind in zip(("encoder", "decoder"), kinds, strict=True)}
+    path = str(card_of(torch_files, **changes))
+    other = str(card_of(torch_files, "onnx.yml"))
+    runs = [list(Link(name, esn0_db=15.0, seed=2).run_flowgraph(sent, timeout_s=60)) for name in (path, other)]
+    for (left, first), (right, second) in zip(*runs, strict=True):
+        assert np.abs(left.data.astype(int) - right.data).max() <= 1  # rounding
+        assert first["symbols_total"] == second["symbols_total"]
+    providers = {"onnx": "CPUExecutionProvider", "pt": "torch cpu", "pt2": "torch cpu"}
+    expected = ", ".join(dict.fromkeys(providers[kind] for kind in kinds))
+    assert registry.get(path).provider(device="cpu") == expected
+
+
+def test_another_length_at_run_time_is_a_fault_that_names_model_and_message(torch_files):
+    path = str(card_of(torch_files, encoder__file="bright.pt"))
+    bright = Message("image", np.full((16, 16, 3), 255, np.uint8), {"name": "bright.png"})
+    words = r"encoder \(bright.pt\) gave float32 \[1, 2, 4, 4\]; expected float32 \[1, 3, 4, 4\], .* 'bright.png'"
+    with pytest.raises(ModelFault, match=words):
+        list(Link(path).run([picture(), bright]))
+
+
+def test_the_card_of_the_documentation_is_right():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "own_model.md").read_text()
+    card = yaml.safe_load(page.split("```yaml")[1].split("```")[0])
+    shipped = yaml.safe_load(shipped_card().read_text())
+    assert card == {key: value for key, value in shipped.items() if key != "about"}
+    fields_told = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    assert {*shipped, "code", "levels", "threshold", "bit_values", "tile", "largest_mib", "esn0_db"} <= fields_told | {
+        "decoder"
+    }
+
+
 def test_changed_large_and_unreadable_files_are_refused_by_name(folder):
     good = hashlib.sha256((folder / "encoder.onnx").read_bytes()).hexdigest()
     registry.get(str(card_of(folder, encoder__sha256=good))).prepare(Request())
@@ -636,6 +701,16 @@ def test_a_card_or_model_that_changed_is_read_again(folder):
     big = [1, 3, "h", "w"]
     network(folder / "decoder.onnx", GROW, [("x", "float32", SMALL)], [("y", "float32", big)], {"ones": 0.9 * ONES})
     assert from_card(str(path)) is not first
+    sent = picture()
+    ((before, _),) = Link(str(path), esn0_db=40.0).run([sent])
+    network(
+        folder / "encoder.onnx",
+        [*SHRINK[:1], node("Neg", "y", "z")],
+        [("x", "float32", big)],
+        [("z", "float32", SMALL)],
+    )
+    ((after, _),) = Link(str(path), esn0_db=40.0).run([sent])
+    assert np.abs(before.data.astype(int) + after.data - 255).max() < 20
     card_of(folder, **BITS, code="logits")
     assert from_card(str(path)).payload == "bits"
 

@@ -264,6 +264,13 @@ def test_programs_of_more_than_pure_operators_are_refused(change, words):
     assert str(caught.value).startswith("a.pt2: ") and "\n" not in str(caught.value)
 
 
+def test_an_exported_program_without_plain_weights_is_refused():
+    content = program(nn.Linear(3, 3), (torch.rand(2, 3),))
+    old = rewritten(content, lambda path, data: None if path.endswith("weights_config.json") else data)
+    with pytest.raises(ValueError, match="tensors are pickled, as an older torch did"):
+        open_network("a.pt2", old)
+
+
 def test_pickled_weights_of_an_exported_program_are_refused(tmp_path):
     marker = tmp_path / "marker"
     config = "data/weights/model_weights_config.json"

@@ -22,7 +22,7 @@ from .aten import SWITCHED, refusal
 from .network import Declared, Network
 from .torch_run import archive, one_thread, to_arrays, to_tensors, torch_device, torch_module
 
-SCHEMA = 8  # torch._export.serde.schema, major version; kept since torch 2.6
+SCHEMA = 8  # major version of torch._export.serde.schema
 DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64", 12: "bool",
     13: "bfloat16", 28: "uint16", 34: "uint32", 35: "uint64",
@@ -50,7 +50,7 @@ class ExportedProgram(Network):
         self.provider = f"torch {self.device}"
         _, files = archive(name, content, "an exported program")
         if files.get("archive_format") != b"pt2":
-            raise ValueError(f"{name}: not an exported program, or one of torch before 2.8: export it again")
+            raise self._refuse("not an exported program, or one of an older torch: save it again with a newer one")
         models = [path for path in files if path.startswith("models/") and path.endswith(".json")]
         if len(models) != 1 or files.get("byteorder", b"little") != b"little":
             raise ValueError(f"{name}: expected one little-endian program in the archive, found {len(models)}")
@@ -140,6 +140,8 @@ class ExportedProgram(Network):
         """Tensors from plain bytes."""
         import torch
 
+        if folder + config not in files:
+            raise self._refuse("its tensors are pickled, as an older torch did: save it again with a newer one")
         found: _Values = {}
         for name, entry in json.loads(files[folder + config])["config"].items():
             meta = entry["tensor_meta"]

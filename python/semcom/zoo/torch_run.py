@@ -69,6 +69,16 @@ def to_arrays(name: str, outputs: Any, torch: Any) -> list[NDArray[Any]]:
         raise RuntimeError(f"Torch: {name} gave {error}") from error
 
 
+def packed(top: str, files: dict[str, bytes]) -> BytesIO:
+    """The files as an archive again: what another reader finds in it is what was looked at, and nothing else."""
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        for path, content in files.items():
+            file.writestr(f"{top}/{path}", content)
+    stream.seek(0)
+    return stream
+
+
 def archive(name: str, content: bytes, kind: str) -> tuple[str, dict[str, bytes]]:
     """The top folder of a PyTorch archive and its files below it, unpacked in memory.
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import ast
 import warnings
-from io import BytesIO
 from typing import Any
 
 from numpy.typing import NDArray
 
 from .aten import refusal
 from .network import Network
-from .torch_run import archive, one_thread, to_arrays, to_tensors, torch_device, torch_module
+from .torch_run import archive, one_thread, packed, to_arrays, to_tensors, torch_device, torch_module
 
 PRIM = frozenset(
     "NumToTensor RaiseException unchecked_cast unchecked_unwrap_optional min max abs device dtype layout data is_cuda"
@@ -39,7 +38,7 @@ class TorchScript(Network):
         torch = torch_module(name)
         self.device = torch_device(device, name)
         self.provider = f"torch {self.device}"
-        _, files = archive(name, content, "TorchScript (torch.jit.save)")
+        top, files = archive(name, content, "TorchScript (torch.jit.save)")
         programs = {path: text for path, text in files.items() if path.startswith("code/") and path.endswith(".py")}
         if not programs or "constants.pkl" not in files:
             raise ValueError(
@@ -56,7 +55,7 @@ class TorchScript(Network):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that TorchScript is no longer the newest format
-                self._module = torch.jit.load(BytesIO(content), map_location=self.device).eval()
+                self._module = torch.jit.load(packed(top, files), map_location=self.device).eval()
         except Exception as error:
             text = " ".join(str(error).split())[:300]
             raise ValueError(f"{name}: torch.jit.load refuses it: {text}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -114,10 +115,14 @@ _known: dict[str, tuple[object, OwnModel]] = {}
 
 def from_card(name: str) -> OwnModel:
     """The system of the card at that path, made anew whenever the card or one of its files has changed."""
-    path = Path(name).expanduser().absolute()
+    path = Path(os.path.expanduser(name)).absolute()
     card = _card(path, _state(path))
     key = (path, *(_state(file) for file in (path, path.parent / card.encoder.file, path.parent / card.decoder.file)))
     if name not in _known or _known[name][0] != key:
+        if name in _known:
+            from ..stages import forget_payloads
+
+            forget_payloads()  # they are kept by the system's name
         _known[name] = (key, OwnModel(name, card))
     return _known[name][1]
 
