@@ -49,7 +49,8 @@ def _run(program, *arguments, cwd):
 
 
 def test_there_are_examples():
-    expected = {"ncsc", "image_codec", "ldpc_awgn", "polar_awgn", "harq", "mcs_sweep", "ncsc_native"}
+    expected = {"ncsc", "image_codec", "ldpc_awgn", "polar_awgn", "harq", "mcs_sweep", "ncsc_native", "ncsc_gui"}
+    assert "own_model" in {example.stem for example in EXAMPLES}
     assert expected <= {example.stem for example in EXAMPLES}
 
 

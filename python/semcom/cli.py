@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     sub.set_defaults(function=command_list)
 
     sub = commands.add_parser("run", help="send messages through a link", epilog=RUN_EXAMPLES, formatter_class=raw)
-    sub.add_argument("system", metavar="SYSTEM", help="ncsc, jpeg, webp ... (see `semcom list`)")
+    sub.add_argument("system", metavar="SYSTEM", help="ncsc, jpeg, webp ... (see `semcom list`), or a card.yml")
     sub.add_argument("--input", required=True, type=Path, metavar="PATH", help="a picture or a folder of pictures")
     sub.add_argument("--model", default="", help="variant of the system: mse; standard or optimized for jpeg")
     sub.add_argument("--channel", default="awgn", help="awgn, rayleigh or rician (default awgn)")

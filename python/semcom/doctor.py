@@ -22,7 +22,7 @@ PACKAGES = (
     ("tqdm", "tqdm", ""),
     ("scikit-image", "skimage", "the demonstration's photograph"),
     ("matplotlib", "matplotlib", "figures"),
-    ("torch", "torch", "training and full-size networks"),
+    ("torch", "torch", "training, full-size networks, .pt and .pt2 models"),
     ("onnx", "onnx", "exporting trained models"),
     ("distributed", "distributed", "sweeps on a cluster"),
 )

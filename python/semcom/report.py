@@ -46,7 +46,7 @@ def limits_line(result: dict[str, Any]) -> str:
     """The yardstick of a run in words."""
     limits = result["limits"]
     if limits["capacity_esn0_db"] is None:
-        return f"{result['mcs']} has no channel code: no threshold"
+        return "no threshold: sent as symbols, or without a channel code"
     return (
         f"{result['mcs']} cannot work below Es/N0 {limits['capacity_esn0_db']} dB (capacity of the constellation, "
         f"bit-interleaved); {limits['normal_approximation_esn0_db']} dB with blocks of 1536 bits (normal approximation)"
@@ -58,12 +58,12 @@ def messages_table(result: dict[str, Any]) -> str:
     rows = [[m["input"], *result_cells(m)] for m in result["messages"]]
     summary = result["summary"]
     rows.append([f"mean of {summary['messages']}", *result_cells(summary)])
+    rate = "" if summary["bits_per_pixel"] is None else f"{summary['bits_per_pixel']:.4f} bit/pixel; "
     lines = [
         f"{result['system']} {result['model'] or ''}, {result['channel']}, "
         f"Es/N0 {result['esn0_db']} dB, {result['mcs']}",
         table(["message", *RESULT_COLUMNS], rows),
-        f"{summary['delivered']} of {summary['messages']} delivered; "
-        f"{summary['bits_per_pixel']:.4f} bit/pixel; {result['elapsed_s']} s",
+        f"{summary['delivered']} of {summary['messages']} delivered; {rate}{result['elapsed_s']} s",
         limits_line(result),
     ]
     return "\n".join(lines)

@@ -74,7 +74,7 @@ def test_defaults_make_a_block_with_the_described_ports(path):
     if hasattr(made, "_readers"):
         inputs = [port for port in block.get("inputs", []) if "hide" not in port or "symbols" in port["hide"]]
         types = [port["dtype"] for port in inputs if port["domain"] == "stream"]
-        sizes = [DTYPES[values.get(name[2:-1].strip(), name)] for name in types]  # ${ parameter } names a parameter
+        sizes = [DTYPES[eval(name[2:-1], {}, values) if name.startswith("${") else name] for name in types]
         assert sizes == [reader.port.dtype.__name__ for reader in made._readers]
 
 

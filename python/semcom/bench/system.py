@@ -95,6 +95,10 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     from ..zoo import model as zoo
 
     files = [(item.name, item.split, file_digest(item.path)) for item in inputs_of(settings)]
+    if settings["system"].endswith(registry.CARDS):
+        card = registry.get(settings["system"]).card  # type: ignore[attr-defined]
+        beside = [card.path, *(card.path.parent / end.file for end in (card.encoder, card.decoder))]
+        return {"inputs": digest(files), "model": digest([file_digest(path) for path in beside])}
     if not registry.get(settings["system"]).models() or not zoo.available(settings["system"]):
         return {"inputs": digest(files)}
     card = zoo.find(settings["system"], settings["model"]) / "card.yml"
