@@ -5,8 +5,9 @@
     .venv/bin/python benchmarks/rate_distortion.py --systems ncsc    # anew, the other curves as they are in FILE.json
     .venv/bin/python benchmarks/rate_distortion.py --draw            # table and figure of FILE.json, nothing measured
 
-Each picture is encoded and decoded at each of a ladder of the codec's own qualities. Rates are whole files or streams
-before channel coding. Curves are means over pictures at one quality, as in published figures. BD-rates are means over
+Each picture is encoded and decoded at each of a ladder of the codec's own qualities, NCSC also at caps below its least
+one. Rates are whole files or streams before channel coding. Curves are means over pictures at one rung, as in
+published figures. BD-rates are means over
 pictures of the difference at equal quality to HEVC intra, which stands for BPG; MS-SSIM is taken in dB.
 """
 
@@ -31,8 +32,8 @@ from gnuradio.semcom.report import table
 from gnuradio.semcom.systems import registry
 from gnuradio.semcom.systems.base import Request
 
-LADDERS = {  # about 0.05 to 0.5 bit/pixel, or as far down as the codec goes
-    "ncsc": (0, 25, 50, 80, 107, 135, 165, 195, 225, 255),
+LADDERS = {  # about 0.05 to 0.5 bit/pixel, or as far down as the codec goes: qualities, and caps in bit/pixel (floats)
+    "ncsc": (0.03, 0.05, 0.07, 0, 25, 50, 80, 107, 135, 165, 195, 225, 255),
     "jpeg": (1, 3, 5, 7, 10, 13, 17, 22),
     "webp": (0, 1, 2, 4, 7, 11, 16, 22, 30),
     "avif": (1, 3, 6, 10, 14, 18, 23, 28, 33, 38),
@@ -80,23 +81,32 @@ def measure(folder: Path, systems: list[str]) -> dict[str, object]:
     ladders = {}
     for label, name, model in todo:
         system, begun = registry.get(name), time.perf_counter()
-        rows = {metric: [] for metric in METRICS}
+        rungs, rows = [], {metric: [] for metric in METRICS}
         for quality in LADDERS[name]:
             values = []
             for message in messages:
-                payload = system.encode(message, Request(model=model, quality=quality))
+                pixels = message.data.shape[0] * message.data.shape[1]
+                capped = isinstance(quality, float)
+                limit = int(quality * pixels) if capped else None
+                request = Request(model=model, quality=None if capped else quality, max_bits=limit)
+                payload = system.encode(message, request)
+                bar.update()
+                if payload is None:
+                    continue
                 bits = payload.bits
                 meta = {"kind": "image", "shape": list(message.data.shape)}
                 decoded, concealed = system.decode(Received(bits, np.ones(bits.size, bool)), meta, model)
                 if concealed:
                     raise RuntimeError(f"{label} did not decode its own stream at quality {quality}")
-                pixels = message.data.shape[0] * message.data.shape[1]
                 found = psnr_db(message.data, decoded.data), ms_ssim(message.data, decoded.data)
                 values.append((round(bits.size / pixels, 5), round(found[0], 3), round(found[1], 5)))
-                bar.update()
+            if len(values) < len(messages):
+                print(f"{label} at {quality}: left out, {len(messages) - len(values)} pictures do not fit")
+                continue
+            rungs.append(quality)
             for metric, column in zip(METRICS, zip(*values, strict=True), strict=True):
                 rows[metric].append(list(column))
-        ladders[label] = {"system": name, "model": model, "quality": list(LADDERS[name]), **rows,
+        ladders[label] = {"system": name, "model": model, "rungs": rungs, **rows,
                           "elapsed_s": round(time.perf_counter() - begun, 1)}  # fmt: skip
     bar.close()
     return {"pictures": [item.name for item in items], "ladders": ladders}
