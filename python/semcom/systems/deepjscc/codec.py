@@ -20,6 +20,8 @@ class Codec:
 
     def __init__(self, variant: str = "standard", device: str = "auto") -> None:
         self.model: Model = load("deepjscc", variant, device)
+        for part in ("encoder", "decoder"):
+            self.model.session(part)
 
     def encode(self, picture: Picture, quality: int, esn0_db: float) -> Symbols:
         """uint8 [H, W, 3] to complex64 [n] of mean energy 1, made for a channel of that Es/N0 in dB."""
