@@ -34,8 +34,29 @@ def noise(channels: int, side: int) -> Tensor:
     return torch.randn(1, channels, side, side + 1) * 2
 
 
-def write_graph(path: Path, part: Part, half: bool) -> None:
-    """Export with free batch, height and width; where `half`, weights are stored as float16 and cast when loaded."""
+def int8_grid(weights: Tensor) -> Tensor:
+    """Convolution weights [out, in, h, w], each output channel rounded to 255 levels.
+
+    The step of a channel is the one with the least squared error among nine that clip more or less of its largest
+    weights. What comes out is its own image: the largest weight of a channel is 127 steps.
+    """
+    widest = weights.abs().amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-12) / 127
+    best, least = weights, torch.full_like(widest, torch.inf)
+    for share in np.linspace(1.0, 0.6, 9):
+        step = widest * float(share)
+        rounded = torch.clamp(torch.round(weights / step), -127, 127) * step
+        error = (rounded - weights).square().sum(dim=(1, 2, 3), keepdim=True)
+        best = torch.where(error < least, rounded, best)
+        least = torch.minimum(error, least)
+    return best
+
+
+def write_graph(path: Path, part: Part, store: str = "float32") -> None:
+    """Export with free batch, height and width.
+
+    `store`: how convolution weights lie in the file: "float32", "float16", or "int8" with a step for each output
+    channel, which takes weights out of `int8_grid` as they are; the graph widens them when it is loaded.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -48,17 +69,27 @@ def write_graph(path: Path, part: Part, half: bool) -> None:
             dynamic_axes=axes, opset_version=17, dynamo=False,
         )  # fmt: skip
     graph = onnx.load(str(path))
-    casts = []
-    for number, tensor in enumerate(list(graph.graph.initializer) if half else []):
+    nodes = []
+    for number, tensor in enumerate([] if store == "float32" else list(graph.graph.initializer)):
         values = numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.ndim != 4:
             continue
         name = tensor.name
         graph.graph.initializer.remove(tensor)
-        stored = numpy_helper.from_array(values.astype(np.float16), f"{name}.half")
-        graph.graph.initializer.append(stored)
-        casts.append(helper.make_node("Cast", [stored.name], [name], name=f"cast{number}", to=TensorProto.FLOAT))
-    for node in reversed(casts):
+        if store == "float16":
+            kept = [numpy_helper.from_array(values.astype(np.float16), f"{name}.half")]
+            nodes.append(helper.make_node("Cast", [f"{name}.half"], [name], f"cast{number}", to=TensorProto.FLOAT))
+        else:
+            step = np.maximum(np.abs(values).max(axis=(1, 2, 3), keepdims=True), 1e-12) / np.float32(127)
+            kept = [
+                numpy_helper.from_array(np.round(values / step).astype(np.int8), f"{name}.int8"),
+                numpy_helper.from_array(step, f"{name}.step"),
+            ]
+            wide = f"{name}.wide"
+            nodes.append(helper.make_node("Cast", [f"{name}.int8"], [wide], f"cast{number}", to=TensorProto.FLOAT))
+            nodes.append(helper.make_node("Mul", [wide, f"{name}.step"], [name], f"scale{number}"))
+        graph.graph.initializer.extend(kept)
+    for node in reversed(nodes):
         graph.graph.node.insert(0, node)
     graph.doc_string = ""
     onnx.checker.check_model(graph)
