@@ -50,15 +50,14 @@ def test_exported_graphs_agree_with_torch(run):
     """Indices exactly; pictures to rounding. At sizes the export never saw."""
     import onnxruntime as ort
 
-    from gnuradio.semcom.systems.ncsc.export import export
+    from gnuradio.semcom.systems.ncsc.export import export, restore
     from gnuradio.semcom.systems.ncsc.network import ExactConv, Small
 
     folder = run / "models" / "ncsc" / "own"
     if not folder.exists():
         export(run / "run" / "weights.pt", folder, {"name": "own"})
     model = Small().eval()
-    state = torch.load(run / "run" / "weights.pt", weights_only=True)
-    model.load_state_dict({k: v.float() for k, v in state.items()})
+    model.load_state_dict(restore(folder))  # weights as they are stored
     model.set_exact(True)
     for module in model.modules():
         if isinstance(module, ExactConv):
@@ -121,3 +120,17 @@ def test_a_folder_without_photographs_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="no training photographs"):
         train([tmp_path], tmp_path / "run", time_budget_s=1)
+
+
+def test_weights_in_int8_lose_little_and_stay_where_they_are():
+    from gnuradio.semcom.systems.ncsc.graphs import int8_grid
+
+    sizes = torch.logspace(-3, 1, 16)[:, None, None, None]
+    weights = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(1)) * sizes
+    once = int8_grid(weights)
+    noise = (once - weights).square().sum((1, 2, 3)) / weights.square().sum((1, 2, 3))
+    assert (noise < 1e-4).all()
+    torch.testing.assert_close(int8_grid(once), once, rtol=1e-6, atol=0)
+    for channel in once:
+        steps = channel / (channel.abs().max() / 127)
+        assert (steps - steps.round()).abs().max() < 1e-3
