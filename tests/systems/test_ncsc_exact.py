@@ -230,16 +230,15 @@ def test_two_thousand_messages_are_decoded_alike_everywhere(tmp_path):
         assert different == 0, name
     if "torch" in sys.modules:
         assert in_another_process(file, "torch", PLAIN) == digest(expected)
-    for processor in PROCESSORS if shutil.which("qemu-x86_64") else ():
-        assert on_processor(processor, file) == digest(expected), processor
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1600)
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_onnx_runtime_on_another_processor_decodes_the_same_latents(messages, processor):
+def test_onnx_runtime_on_another_processor_decodes_the_same_latents(tmp_path, processor):
     if shutil.which("qemu-x86_64") is None:
         pytest.skip("qemu-x86_64 is not installed (Debian: qemu-user): no other processor to try")
-    *_, expected, file = messages
+    *_, expected, file = prepared(200, tmp_path)  # an emulator takes a quarter of a second for each
     assert on_processor(processor, file) == digest(expected)
 
 
