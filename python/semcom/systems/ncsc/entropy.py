@@ -83,10 +83,25 @@ class Decoder:
             raise ValueError("NCSC segment is damaged: the range coder ran past its end")
         return symbols.astype(np.int32) - tables.radius[index]
 
-    def finish(self) -> None:
-        """Check that the stream is used up and the coder is back at its start."""
-        if not library().semcom_rans_finished(ctypes.byref(self.cursor), ctypes.c_int64(len(self.data))):
-            raise ValueError("NCSC segment is damaged: the range coder did not end where it should")
+    def take_available(self, index: NDArray[np.uint8]) -> tuple[NDArray[np.int32], int]:
+        """The next values as far as a cut-off stream tells them, and how many those are; zeros follow.
+
+        A failed call leaves the coder where it was, so ever smaller steps end at the last value.
+        """
+        values = np.zeros(len(index), np.int32)
+        done, step = 0, len(index)
+        while step:
+            try:
+                values[done : done + step] = self.take(index[done : done + step])
+                done += len(index[done : done + step])
+                step = min(step, len(index) - done)
+            except ValueError:
+                step //= 2
+        return values, done
+
+    def finished(self) -> bool:
+        """True where the stream is used up and the coder back at its start, as 1 in 65,536 wrong streams are."""
+        return bool(library().semcom_rans_finished(ctypes.byref(self.cursor), ctypes.c_int64(len(self.data))))
 
 
 def _pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
@@ -95,7 +110,7 @@ def _pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
 
 @lru_cache(maxsize=1)
 def tables() -> Tables:
-    """The tables of stream version 1, as shipped: never computed where they are used."""
+    """The tables of the stream, as shipped: never computed where they are used."""
     with resources.files(__package__).joinpath("data/tables.npz").open("rb") as file:
         with np.load(file, allow_pickle=False) as content:
             return Tables(content["frequencies"], content["radius"])

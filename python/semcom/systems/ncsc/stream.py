@@ -1,43 +1,67 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The NCSC bit stream, version 1: header, one segment a tile, the header again. See docs/ncsc.md.
+"""The NCSC bit stream, version 2: one segment a tile, and copies of the head between them. See docs/ncsc.md.
 
-header   = version and tile (1 byte), quality (1), model (2), height (2), width (2), segment lengths (2 each),
-           CRC-16 of the foregoing (2); all big-endian
-stream   = header, segments, header, length of the header (2)
-segment  = range-coded symbols, CRC-16 (2)
+head    = version and scale (1 byte), quality (1), thumbnail (14), half the length of each segment but the last
+          (1 to 3 each), CRC-16 (2) of the foregoing and of what the receiver knows
+stream  = the segments one after another, cut by the heads: one, two or four, at the beginning of equal parts
 
-The copy of the header at the end is why no single lost code block can take the whole picture along.
+A whole stream may be sent four times over. Equal parts are what code blocks are made of: at the lowest rates each
+block then holds a head, or all of the stream.
 """
 
 from __future__ import annotations
 
 import binascii
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
+from .thumbnail import THUMBNAIL_BYTES
+
+VERSION = 2
+SCALES = (4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64)  # quarters by which a picture is reduced
+THUMBNAIL_ONLY = len(SCALES)  # scale code of a stream without segments
+COPIES = (4, 2, 1)  # of the head in a stream
+REPEATS = 4  # of a stream that is sent more than once
 TILES = (64, 128, 256)  # side of a tile in pixels
+SHORTEST_HEAD = 2 + THUMBNAIL_BYTES + 2
 LARGEST_PICTURE = 64 * 2**20  # pixels
 LARGEST_SIDE = 16384
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the decoder must know before the first segment."""
+    """What the decoder must know before the first segment; `scale` is the index in SCALES or THUMBNAIL_ONLY.
 
-    tile: int
+    `model`, `height` and `width` (of the original picture) are known to the receiver: not sent, but checked, as is the
+    number of `copies` of the head.
+    """
+
+    scale: int
     quality: int
     model: int
     height: int
     width: int
+    thumbnail: bytes
+    copies: int
+
+    @property
+    def reduced(self) -> tuple[int, int]:
+        """Height and width of the picture that the segments hold."""
+        quarters = 4 if self.scale == THUMBNAIL_ONLY else SCALES[self.scale]
+        height, width = ((8 * side + quarters) // (2 * quarters) for side in (self.height, self.width))
+        return max(height, 1), max(width, 1)
 
     def boxes(self) -> list[tuple[slice, slice]]:
-        """Rows and columns of each tile in the padded picture, in units of 64 pixels, in reading order."""
-        rows, columns = -(-self.height // 64), -(-self.width // 64)
-        step = self.tile // 64
+        """Rows and columns of each tile in the padded reduced picture, in units of 64 pixels, in reading order."""
+        if self.scale == THUMBNAIL_ONLY:
+            return []
+        height, width = self.reduced
+        rows, columns = -(-height // 64), -(-width // 64)
+        step = choose_tile(height, width, self.scale > 0) // 64
         return [
             (slice(r, min(r + step, rows)), slice(c, min(c + step, columns)))
             for r in range(0, rows, step)
@@ -45,77 +69,133 @@ class Header:
         ]
 
 
-def choose_tile(height: int, width: int) -> int:
-    """The largest tile that still gives four segments, so that one lost code block costs a part only."""
-    for tile in reversed(TILES):
-        if -(-height // tile) * -(-width // tile) >= 4:
+@dataclass(frozen=True)
+class Segment:
+    """The undamaged beginning of a segment; `whole` where that is all of it."""
+
+    data: bytes
+    whole: bool
+
+
+def choose_tile(height: int, width: int, reduced: bool = False) -> int:
+    """The largest tile that still gives four segments, so that one lost code block costs a part only.
+
+    Reduced pictures have two: there the bits that each segment costs by itself weigh more.
+    """
+    sides, least = (TILES[1:], 2) if reduced else (TILES, 4)
+    for tile in reversed(sides):
+        if -(-height // tile) * -(-width // tile) >= least:
             return tile
-    return TILES[0]
+    return sides[0]
 
 
-def _crc(data: bytes) -> bytes:
-    return struct.pack(">H", binascii.crc_hqx(data, 0xFFFF))
+def check_size(height: int, width: int) -> None:
+    """ValueError for a picture that a stream cannot hold."""
+    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE and height * width <= LARGEST_PICTURE):
+        limits = f"{LARGEST_SIDE} pixels a side and {LARGEST_PICTURE} in all"
+        raise ValueError(f"an NCSC picture has 1 to {limits}, not {width}x{height}")
+
+
+def _number(value: int) -> bytes:
+    """7 bits a byte, the highest first; all bytes but the last have bit 7 set."""
+    out = [value & 127]
+    while value := value >> 7:
+        out.append(value & 127 | 128)
+    return bytes(reversed(out))
+
+
+def _places(length: int, copies: int) -> list[int]:
+    """Where the copies of the head begin: at the beginning of equal parts, never before it."""
+    return [-(-k * length // copies) for k in range(copies)]
+
+
+def _crc(head: bytes, length: int, header: Header) -> bytes:
+    known = struct.pack(">IHHHB", length, header.model, header.height, header.width, header.copies)
+    return struct.pack(">H", binascii.crc_hqx(head + known, 0xFFFF))
 
 
 def pack(header: Header, segments: list[bytes]) -> bytes:
-    """The whole stream of a picture; a segment is limited to 65,533 bytes."""
-    bodies = [segment + _crc(segment) for segment in segments]
-    if max(map(len, bodies)) > 0xFFFF:
-        raise ValueError("NCSC segment longer than 65,535 bytes: choose a lower quality")
-    first = (VERSION << 4) | TILES.index(header.tile)
-    head = struct.pack(">BBHHH", first, header.quality, header.model, header.height, header.width)
-    head += struct.pack(f">{len(bodies)}H", *map(len, bodies))
-    head += _crc(head)
-    return head + b"".join(bodies) + head + struct.pack(">H", len(head))
+    """The stream of a picture; the lengths of segments are even."""
+    head = bytes([VERSION << 4 | header.scale, header.quality]) + header.thumbnail
+    head += b"".join(_number(len(segment) // 2) for segment in segments[:-1])
+    body = b"".join(segments)
+    length = header.copies * (len(head) + 2) + len(body)
+    head += _crc(head, length, header)
+    out, taken = b"", 0
+    for place in _places(length, header.copies):
+        gap = place - len(out)
+        out += body[taken : taken + gap] + head
+        taken += gap
+    return out + body[taken:]
 
 
-def overhead(height: int, width: int) -> int:
-    """Bytes of a stream beside its range-coded symbols."""
-    count = len(Header(choose_tile(height, width), 0, 0, height, width).boxes())
-    return 2 * (10 + 2 * count) + 2 + 2 * count
+def overhead(header: Header, lengths: list[int]) -> int:
+    """Bytes of a stream beside its segments of such lengths."""
+    return header.copies * (SHORTEST_HEAD + sum(len(_number(length // 2)) for length in lengths[:-1]))
 
 
-def _parse_head(data: bytes, at: int) -> tuple[Header, list[int], int]:
-    fixed = data[at : at + 8]
-    if len(fixed) < 8:
-        raise ValueError("too short for a header")
-    first, quality, model, height, width = struct.unpack(">BBHHH", fixed)
-    if first >> 4 != VERSION or (first & 15) >= len(TILES):
-        raise ValueError(f"stream version {first >> 4}, expected {VERSION}")
-    if not (1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE and height * width <= LARGEST_PICTURE):
-        raise ValueError(f"picture of {width}x{height} pixels")
-    header = Header(TILES[first & 15], quality, model, height, width)
-    rows, columns = -(-height // header.tile), -(-width // header.tile)
-    length = 8 + 2 * rows * columns + 2
-    head = data[at : at + length]
-    if len(head) < length or _crc(head[:-2]) != head[-2:]:
-        raise ValueError("CRC of the header fails")
-    return header, list(struct.unpack(f">{rows * columns}H", head[8:-2])), length
+def _parse_head(data: bytes, at: int, expected: Header) -> tuple[Header, list[int], int]:
+    """Header, lengths of all segments but the last, and the length of the head."""
+    start = data[at : at + 2 + THUMBNAIL_BYTES]
+    if len(start) < 2 + THUMBNAIL_BYTES or start[0] >> 4 != VERSION or (start[0] & 15) > THUMBNAIL_ONLY:
+        raise ValueError(f"no head of version {VERSION}")
+    header = replace(expected, scale=start[0] & 15, quality=start[1], thumbnail=start[2:])
+    lengths: list[int] = []
+    end = at + len(start)
+    for _ in header.boxes()[1:]:
+        value = 0
+        for byte in data[end : end + 3]:
+            value, end = value << 7 | byte & 127, end + 1
+            if byte < 128:
+                break
+        lengths.append(2 * value)
+    if data[end : end + 2] != _crc(data[at:end], len(data), header):
+        raise ValueError("CRC of the head fails")
+    return header, lengths, end + 2 - at
 
 
-def parse(data: bytes, bytes_ok: NDArray[np.bool_]) -> tuple[Header, list[bytes | None]]:
-    """Header and segments of a stream; a segment that is damaged is None. ValueError where both headers are lost."""
-    problem = "empty stream"
-    places = [0]
-    if len(data) >= 2:
-        places.append(len(data) - 2 - struct.unpack(">H", data[-2:])[0])
-    for at in places:
-        if at < 0:
-            continue
-        try:
-            header, lengths, length = _parse_head(data, at)
-        except ValueError as error:
-            problem = str(error)
-            continue
-        if len(data) != 2 * length + sum(lengths) + 2:
-            problem = f"{len(data)} bytes where the header says {2 * length + sum(lengths) + 2}"
-            continue
-        segments: list[bytes | None] = []
-        start = length
-        for size in lengths:
-            body = data[start : start + size]
-            intact = size >= 6 and bool(bytes_ok[start : start + size].all()) and _crc(body[:-2]) == body[-2:]
-            segments.append(body[:-2] if intact else None)
-            start += size
-        return header, segments
+def parse(
+    data: bytes, bytes_ok: NDArray[np.bool_], model: int, height: int, width: int
+) -> tuple[Header, list[Segment]]:
+    """Header and segments of the stream of a picture of that size; ValueError where no head is intact."""
+    check_size(height, width)
+    problem = "no room for a head"
+    for copies in COPIES:
+        for at in _places(len(data), copies):
+            try:
+                header, lengths, size = _parse_head(data, at, Header(0, 0, model, height, width, b"", copies))
+                return header, _segments(data, bytes_ok, header, lengths, size)
+            except ValueError as error:
+                problem = str(error)
     raise ValueError(f"not an NCSC stream: {problem}")
+
+
+def _segments(data: bytes, bytes_ok: NDArray[np.bool_], header: Header, lengths: list[int], size: int) -> list[Segment]:
+    last = len(data) - header.copies * size - sum(lengths)
+    if len(data) // header.copies < size or last < 0:
+        raise ValueError("segments longer than the stream")
+    if not header.boxes():
+        return []
+    keep = np.ones(len(data), np.bool_)
+    for place in _places(len(data), header.copies):
+        keep[place : place + size] = False
+    body, good = np.frombuffer(data, np.uint8)[keep], bytes_ok[keep]
+    found = []
+    for a, b in pairwise(accumulate([*lengths, last], initial=0)):
+        whole = bool(good[a:b].all())
+        found.append(Segment(body[a : b if whole else a + int(good[a:b].argmin())].tobytes(), whole))
+    return found
+
+
+def merged(data: bytes, bytes_ok: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.bool_]]:
+    """One stream of one that may have been sent four times: of each byte, a copy that is good if there is one."""
+    size = len(data) // REPEATS
+    rows = np.frombuffer(data, np.uint8)[: REPEATS * size].reshape(REPEATS, size)
+    good = bytes_ok[: REPEATS * size].reshape(REPEATS, size)
+    return rows[good.argmax(0), np.arange(size)].tobytes(), good.any(0)
+
+
+def thumbnails(data: bytes, copies: int) -> list[bytes]:
+    """What stands where thumbnails would, with so many copies of the head (or repeats of the stream)."""
+    starts = [data[at : at + 2 + THUMBNAIL_BYTES] for at in _places(len(data), copies)]
+    return [start[2:] for start in starts if len(start) == 2 + THUMBNAIL_BYTES]
