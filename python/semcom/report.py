@@ -61,7 +61,7 @@ def messages_table(result: dict[str, Any]) -> str:
     rate = "" if summary["bits_per_pixel"] is None else f"{summary['bits_per_pixel']:.4f} bit/pixel; "
     lines = [
         f"{result['system']} {result['model'] or ''}, {result['channel']}, "
-        f"Es/N0 {result['esn0_db']} dB, {result['mcs']}",
+        f"Es/N0 {result['esn0_db']} dB, {result['mcs'] or 'symbols as they are'}",
         table(["message", *RESULT_COLUMNS], rows),
         f"{summary['delivered']} of {summary['messages']} delivered; {rate}{result['elapsed_s']} s",
         limits_line(result),

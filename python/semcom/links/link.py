@@ -127,6 +127,11 @@ class Link:
         )
 
     @property
+    def coded(self) -> bool:
+        """Whether any part of a message goes through the channel code."""
+        return registry.get(self.system).payload != "symbols"
+
+    @property
     def known_esn0_db(self) -> float:
         """What the transmitter takes Es/N0 to be."""
         if self.assumed_esn0_db is None:
@@ -179,7 +184,7 @@ class Link:
         `normal_approximation_esn0_db` adds what blocks of 1536 bits cost at a block error rate of 1e-3.
         """
         mcs = mcs_table.get(self.chosen_mcs)
-        if not mcs.coded or registry.get(self.system).payload == "symbols":
+        if not mcs.coded or not self.coded:
             return {"capacity_esn0_db": None, "normal_approximation_esn0_db": None}
         rate = mcs.efficiency
         symbols = round(1536 / rate)
