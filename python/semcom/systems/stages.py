@@ -117,7 +117,8 @@ class Encoder(Stage):
         if key not in _cache:
             payload = system.encode(message, request)
             if payload is None and request.lowest_if_over:
-                payload = system.encode(message, replace(request, max_bits=None, max_symbols=None, quality=system.lowest_quality))
+                lowest = replace(request, max_bits=None, max_symbols=None, quality=system.lowest_quality)
+                payload = system.encode(message, lowest)
             _cache[key] = payload
             while len(_cache) > CACHED_PAYLOADS:
                 _cache.popitem(last=False)
