@@ -21,6 +21,9 @@ import numpy as np
 import pytest
 
 from gnuradio.semcom.systems.ncsc.codec import Codec, codec
+from gnuradio.semcom.zoo import available, find
+
+MODELS = sorted(available("ncsc"), key=lambda name: (name != "mse", name))
 
 CODING = ("entropy_first", "entropy_second")
 PLAIN = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}
@@ -98,9 +101,9 @@ class Decoded:
         return [np.zeros((1, 3, 16 * height, 16 * width), np.float32)]
 
 
-def decode_with(parts, streams, shapes):
+def decode_with(parts, model, streams, shapes):
     """Latents of each stream; nothing may have been concealed."""
-    decoder = Codec(codec().model.folder.name)
+    decoder = Codec(model)
     decoder.model = Decoded(parts)
     for stream, shape in zip(streams, shapes, strict=True):
         decoded = decoder.decode(stream, np.ones(len(stream), bool), shape)
@@ -116,7 +119,7 @@ def digest(latents):
     return found.hexdigest()
 
 
-def encoded_messages(count):
+def encoded_messages(count, model):
     """Streams of crops of a photograph, enlarged, mirrored, noisy or flat, at qualities over the whole scale."""
     from PIL import Image
 
@@ -136,7 +139,7 @@ def encoded_messages(count):
         if number % 5 == 4:
             crop = crop * random.uniform(0, 1.5) + random.normal(0, random.uniform(0, 80), crop.shape)
         picture = np.clip(crop[:, :: random.choice([-1, 1])], 0, 255).astype(np.uint8)
-        streams.append(codec().encode(picture, quality=int(random.integers(256))))
+        streams.append(codec(model).encode(picture, quality=int(random.integers(256))))
         shapes.append(shape)
     return streams, shapes
 
@@ -144,20 +147,21 @@ def encoded_messages(count):
 @pytest.fixture(scope="module")
 def messages(tmp_path_factory):
     """12 streams with what the codec itself decodes, and the file that tells other processes of them."""
-    return prepared(12, tmp_path_factory.mktemp("exact"))
+    return prepared(12, tmp_path_factory.mktemp("exact"), MODELS[0])
 
 
-def prepared(count, folder):
-    streams, shapes = encoded_messages(count)
-    np.savez(folder / "streams.npz", shapes=shapes, lengths=[len(s) for s in streams], data=list(b"".join(streams)))
-    expected = decode_with(OnnxParts(codec().model.folder), streams, shapes)
+def prepared(count, folder, model):
+    streams, shapes = encoded_messages(count, model)
+    lengths = [len(stream) for stream in streams]
+    np.savez(folder / "streams.npz", model=model, shapes=shapes, lengths=lengths, data=list(b"".join(streams)))
+    expected = decode_with(OnnxParts(find("ncsc", model)), model, streams, shapes)
     assert len(expected) == count and len({values.tobytes() for values in expected}) == count
     return streams, shapes, expected, folder / "streams.npz"
 
 
-def other_decoders():
+def other_decoders(model):
     """Name and parts of each decoder that this process can be."""
-    folder = codec().model.folder
+    folder = find("ncsc", model)
     yield "two threads", OnnxParts(folder, threads=2)
     yield "no optimisation", OnnxParts(folder, optimise=False)
     yield "two threads, no optimisation", OnnxParts(folder, threads=2, optimise=False)
@@ -186,8 +190,8 @@ def on_processor(name, file):
 @pytest.mark.filterwarnings("ignore:TF32")
 def test_any_decoder_decodes_the_same_latents(messages):
     streams, shapes, expected, _ = messages
-    for name, parts in other_decoders():
-        for left, right in zip(decode_with(parts, streams, shapes), expected, strict=True):
+    for name, parts in other_decoders(MODELS[0]):
+        for left, right in zip(decode_with(parts, MODELS[0], streams, shapes), expected, strict=True):
             np.testing.assert_array_equal(left, right, err_msg=name)
 
 
@@ -200,7 +204,7 @@ def test_a_decoder_with_plain_kernels_decodes_the_same_latents(messages):
 def test_a_wrong_table_index_would_be_noticed(messages):
     """The check can fail: one index of one latent moved by one."""
     streams, shapes, expected, _ = messages
-    right = OnnxParts(codec().model.folder)
+    right = OnnxParts(find("ncsc", MODELS[0]))
 
     def wrong(part, inputs):
         *first, index = right(part, inputs)
@@ -208,7 +212,7 @@ def test_a_wrong_table_index_would_be_noticed(messages):
         index[0, 0, 0, 0] = index[0, 0, 0, 0] + 1 if index[0, 0, 0, 0] < 63 else 62
         return [*first, index]
 
-    decoder = Codec(codec().model.folder.name)
+    decoder = Codec(MODELS[0])
     decoder.model = Decoded(wrong)
     damaged = 0
     for number, (stream, shape) in enumerate(zip(streams, shapes, strict=True)):
@@ -221,10 +225,11 @@ def test_a_wrong_table_index_would_be_noticed(messages):
 @pytest.mark.filterwarnings("ignore:TF32")
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_two_thousand_messages_are_decoded_alike_everywhere(tmp_path):
-    streams, shapes, expected, file = prepared(2000, tmp_path)
-    for name, parts in other_decoders():
-        found = decode_with(parts, streams, shapes)
+@pytest.mark.parametrize("model", MODELS)
+def test_two_thousand_messages_are_decoded_alike_everywhere(tmp_path, model):
+    streams, shapes, expected, file = prepared(2000, tmp_path, model)
+    for name, parts in other_decoders(model):
+        found = decode_with(parts, model, streams, shapes)
         different = sum(not np.array_equal(left, right) for left, right in zip(found, expected, strict=True))
         print(f"{name}: {different} of {len(streams)} messages differ")
         assert different == 0, name
@@ -238,7 +243,7 @@ def test_two_thousand_messages_are_decoded_alike_everywhere(tmp_path):
 def test_onnx_runtime_on_another_processor_decodes_the_same_latents(tmp_path, processor):
     if shutil.which("qemu-x86_64") is None:
         pytest.skip("qemu-x86_64 is not installed (Debian: qemu-user): no other processor to try")
-    *_, expected, file = prepared(200, tmp_path)  # an emulator takes a quarter of a second for each
+    *_, expected, file = prepared(200, tmp_path, MODELS[0])  # an emulator takes a quarter of a second for each
     assert on_processor(processor, file) == digest(expected)
 
 
@@ -255,12 +260,12 @@ def _integer_conv(x, weight, bias):
     return out
 
 
-def test_convolutions_of_the_shipped_entropy_networks_are_integer_sums_below_2_to_24():
+@pytest.mark.parametrize("model", MODELS)
+def test_convolutions_of_the_shipped_entropy_networks_are_integer_sums_below_2_to_24(model):
     onnx = pytest.importorskip("onnx")
-    model = codec().model
     checked = 0
     for part in ("entropy_first", "entropy_second"):
-        graph = onnx.load(str(model.folder / f"{part}.onnx")).graph
+        graph = onnx.load(str(find("ncsc", model) / f"{part}.onnx")).graph
         arrays = {t.name.removesuffix(".half"): onnx.numpy_helper.to_array(t) for t in graph.initializer}
         for node in graph.node:
             if node.op_type != "Conv":
@@ -332,8 +337,9 @@ def main(file, kind):
         data = content["data"].astype(np.uint8).tobytes()
         streams = [data[end - length : end] for end, length in zip(ends, content["lengths"], strict=True)]
         shapes = [tuple(map(int, shape)) for shape in content["shapes"]]
-    parts = {"onnx": OnnxParts, "torch": TorchParts}[kind](codec().model.folder)
-    print(digest(decode_with(parts, streams, shapes)))
+        model = str(content["model"])
+    parts = {"onnx": OnnxParts, "torch": TorchParts}[kind](find("ncsc", model))
+    print(digest(decode_with(parts, model, streams, shapes)))
 
 
 if __name__ == "__main__":
