@@ -206,14 +206,14 @@ def main() -> None:
         command = "python benchmarks/rate_distortion.py --input kodak"
         result = {"command": command, "versions": versions(), "elapsed_s": seconds, **measured}
     result["bd_rate"] = comparison(result["ladders"])
-    columns = list(result["bd_rate"][0])
-    print(table(columns, [[str(row[c]) for c in columns] for row in result["bd_rate"]]))
-    for label, ladder in result["ladders"].items():
-        print(label, *(f"{r:.3f}:{p:.2f}/{s:.4f}" for r, p, s in zip(*means(ladder), strict=True)))
     # numbers of a row on one line
     text = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", json.dumps(result, indent=1))
     arguments.output.write_text(text + "\n")
     draw(result["ladders"], arguments.figure)
+    columns = list(result["bd_rate"][0])
+    print(table(columns, [[str(row[c]) for c in columns] for row in result["bd_rate"]]))
+    for label, ladder in result["ladders"].items():
+        print(label, *(f"{r:.3f}:{p:.2f}/{s:.4f}" for r, p, s in zip(*means(ladder), strict=True)))
 
 
 if __name__ == "__main__":
