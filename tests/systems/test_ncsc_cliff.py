@@ -110,6 +110,19 @@ def test_three_of_four_repeats_may_be_lost(photograph):
         assert _psnr(photograph, damaged, ok) == whole
 
 
+def test_what_the_highest_quality_leaves_of_a_budget_repairs_lost_blocks(photograph):
+    highest = codec().encode(photograph, quality=255)
+    data = codec().encode(photograph, max_bytes=int(1.3 * len(highest)))
+    assert data.startswith(highest) and len(data) == len(highest) * 5 // 4
+    whole = _psnr(photograph, highest)
+    for start in range(0, len(data) - 189, 911):
+        ok = np.ones(len(data), bool)
+        ok[start : start + 189] = False
+        damaged = np.where(ok, np.frombuffer(data, np.uint8), 0).astype(np.uint8).tobytes()
+        decoded = codec().decode(damaged, ok, photograph.shape[:2])
+        assert decoded.concealed == 0 and psnr_db(photograph, decoded.picture) == whole
+
+
 @pytest.mark.parametrize("repeat", [False, True])
 def test_bits_that_are_often_wrong_still_show_a_thumbnail(photograph, repeat):
     data = codec().encode(photograph, max_bytes=600, repeat=repeat)

@@ -8,6 +8,7 @@ from gnuradio.semcom.systems.ncsc.stream import (
     COPIES,
     REPEATS,
     SCALES,
+    STRIPES,
     THUMBNAIL_ONLY,
     Header,
     Segment,
@@ -19,6 +20,8 @@ from gnuradio.semcom.systems.ncsc.stream import (
     overhead,
     pack,
     parse,
+    protected,
+    repaired,
     thumbnails,
 )
 
@@ -166,3 +169,35 @@ def test_a_picture_is_cut_into_four_segments_or_two_where_it_is_large_enough(sha
 def test_a_picture_too_large_is_refused_with_the_limits():
     with pytest.raises(ValueError, match="16384 pixels a side and 67108864 in all, not 20000x10"):
         check_size(10, 20000)
+
+
+@pytest.mark.parametrize("spare", [1.0, 0.5, 0.25, 0.13, 0.07])
+def test_a_stream_with_parity_stands_the_loss_of_any_run_as_long_as_a_stripe(spare):
+    header, segments, data = _stream(copies=1)
+    sent = protected(data, int(np.ceil(len(data) * (1 + spare))) + 1)
+    size = len(sent) - len(data)
+    assert 0 < size <= spare * len(data) + 1
+    stripes = next(n for n in STRIPES if -(-len(data) // n) == size)
+    for start in [*range(0, len(data) - size, 7), len(data)]:
+        ok = _ok(sent, slice(start, start + size))
+        damaged = np.where(ok, np.frombuffer(sent, np.uint8), 0xA5).astype(np.uint8).tobytes()
+        found, good = repaired(damaged, ok, stripes)
+        assert found == data and good.all()
+        assert _parse(found, good) == (header, [Segment(segment, True) for segment in segments])
+
+
+def test_parity_that_does_not_suffice_leaves_damage_marked():
+    data = _stream()[2]
+    sent = protected(data, 2 * len(data))
+    ok = _ok(sent, 5, 6, len(data) + 6)
+    found, good = repaired(sent[:5] + b"xy" + sent[7:], ok, 1)
+    assert found[:6] == data[:6] and list(np.flatnonzero(~good)) == [6]
+
+
+def test_without_room_for_parity_there_is_none():
+    data = _stream()[2]
+    assert protected(data, len(data) + len(data) // 17) == data
+    for stripes in STRIPES:
+        for length in range(40):
+            found, good = repaired(bytes(length), np.zeros(length, bool), stripes)
+            assert len(found) == len(good) == length * stripes // (stripes + 1)

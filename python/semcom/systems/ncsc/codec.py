@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +20,7 @@ from .stream import (
     COPIES,
     REPEATS,
     SCALES,
+    STRIPES,
     THUMBNAIL_ONLY,
     Header,
     Segment,
@@ -28,6 +29,8 @@ from .stream import (
     overhead,
     pack,
     parse,
+    protected,
+    repaired,
     thumbnails,
 )
 
@@ -96,19 +99,22 @@ class Codec:
         """Stream of uint8 [H, W, 3] at `quality` 0..255 and full size; or, within `max_bytes`, the finest scale and the
         best quality (up to `quality`) that fit, and at last a thumbnail only. None below 18 bytes.
 
-        `repeat` makes the stream a quarter as long and sends it four times, for channels that lose half of it.
+        `repeat` makes the stream a quarter as long and sends it four times, for channels that lose half of it. What the
+        highest quality leaves of a budget is used for parity.
         """
         if quality is not None and not 0 <= quality <= 255:
             raise ValueError(f"quality must be 0 to 255, not {quality}")
         height, width = picture.shape[:2]
         check_size(height, width)
         highest = DEFAULT_QUALITY if max_bytes is None else 255
-        quality = highest if quality is None else quality
-        header = Header(0, quality, self.identity, height, width, thumbnail.encode(picture), 1 if repeat else 2)
+        highest = highest if quality is None else quality
+        header = Header(0, highest, self.identity, height, width, thumbnail.encode(picture), 1 if repeat else 2)
         times = REPEATS if repeat else 1
         if max_bytes is None:
             return self._pack(self._symbols(self._analysis(picture), header), header) * times
         stream = self._within(picture, header, max_bytes // times)
+        if stream and quality is None and not repeat and stream[1] == 255:
+            return protected(stream, max_bytes)
         return None if stream is None else stream * times
 
     def _within(self, picture: Picture, header: Header, max_bytes: int) -> bytes | None:
@@ -225,10 +231,12 @@ class Codec:
     def _parsed(
         self, data: bytes, bytes_ok: NDArray[np.bool_], shape: tuple[int, int]
     ) -> tuple[Header, list[Segment]] | None:
-        """As sent once or, where that has no intact head, four times."""
-        for stream in ((data, bytes_ok), merged(data, bytes_ok)):
+        """As a stream alone or, where that has no intact head, one sent four times or one with parity."""
+        ways = [lambda: (data, bytes_ok), lambda: merged(data, bytes_ok)]
+        ways += [partial(repaired, data, bytes_ok, stripes) for stripes in STRIPES]
+        for way in ways:
             try:
-                return parse(*stream, self.identity, *shape)
+                return parse(*way(), self.identity, *shape)
             except ValueError:
                 continue
         return None

@@ -5,8 +5,8 @@ head    = version and scale (1 byte), quality (1), thumbnail (14), half the leng
           (1 to 3 each), CRC-16 (2) of the foregoing and of what the receiver knows
 stream  = the segments one after another, cut by the heads: one, two or four, at the beginning of equal parts
 
-A whole stream may be sent four times over. Equal parts are what code blocks are made of: at the lowest rates each
-block then holds a head, or all of the stream.
+A whole stream may be sent four times over, or be followed by the parity of its stripes. Equal parts are what code
+blocks are made of: at the lowest rates each block then holds a head, or all of the stream.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ SCALES = (4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64)  # quarters by which a 
 THUMBNAIL_ONLY = len(SCALES)  # scale code of a stream without segments
 COPIES = (4, 2, 1)  # of the head in a stream
 REPEATS = 4  # of a stream that is sent more than once
+STRIPES = (1, 2, 4, 8, 16)  # of a stream with parity
 TILES = (64, 128, 256)  # side of a tile in pixels
 SHORTEST_HEAD = 2 + THUMBNAIL_BYTES + 2
 LARGEST_PICTURE = 64 * 2**20  # pixels
@@ -193,6 +194,27 @@ def merged(data: bytes, bytes_ok: NDArray[np.bool_]) -> tuple[bytes, NDArray[np.
     rows = np.frombuffer(data, np.uint8)[: REPEATS * size].reshape(REPEATS, size)
     good = bytes_ok[: REPEATS * size].reshape(REPEATS, size)
     return rows[good.argmax(0), np.arange(size)].tobytes(), good.any(0)
+
+
+def protected(data: bytes, max_bytes: int) -> bytes:
+    """The stream and the parity (exclusive or) of its stripes, as few as fit; the stream alone where none do."""
+    for stripes in STRIPES:
+        size = -(-len(data) // stripes)
+        if len(data) + size <= max_bytes:
+            rows = np.frombuffer(data + bytes(stripes * size - len(data)), np.uint8).reshape(stripes, size)
+            return data + np.bitwise_xor.reduce(rows, 0).tobytes()
+    return data
+
+
+def repaired(data: bytes, bytes_ok: NDArray[np.bool_], stripes: int) -> tuple[bytes, NDArray[np.bool_]]:
+    """The stream of one that may have parity; a byte comes back where no other is bad at its place in the stripes."""
+    length = len(data) * stripes // (stripes + 1)
+    gap = bytes(stripes * (len(data) - length) - length)
+    rows = np.frombuffer(data[:length] + gap + data[length:], np.uint8).reshape(stripes + 1, len(data) - length)
+    good = np.insert(bytes_ok, length, np.ones(len(gap), np.bool_)).reshape(rows.shape)
+    lonely = ~good & (np.count_nonzero(~good, axis=0) == 1)
+    rows = rows ^ np.where(lonely, np.bitwise_xor.reduce(rows, 0), 0).astype(np.uint8)
+    return rows.tobytes()[:length], (good | lonely).ravel()[:length]
 
 
 def thumbnails(data: bytes, copies: int) -> list[bytes]:
