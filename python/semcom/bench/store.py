@@ -130,8 +130,11 @@ def as_csv(points: Iterable[Point]) -> str:
 
 
 def collection(sweep: Sweep, points: Iterable[Point], command: str) -> dict[str, Any]:
-    """All points in one object, without the records of single messages: what is committed."""
+    """All points in one object, without the records of single messages and the command as it was typed, which names
+    folders of one machine: what is committed."""
     listed = [{key: value for key, value in point.items() if key != "records"} for point in points]
+    for point in listed:
+        point["timings"] = {name: value for name, value in point["timings"].items() if name != "invocation"}
     first = listed[0] if listed else {}
     described = {key: value for key, value in sweep.index().items() if key not in ("points", "curves", "sweep")}
     return {
