@@ -42,6 +42,7 @@ HALO = 10  # latent rows on each side of a band: the reach of the transforms is 
 PROBE = SCALES.index(16)  # scale at which a picture is tried first: a sixteenth of the work
 GROWTH = 0.0045  # of log(size) for each step of quality, about
 SHRINKAGE = 1.7  # size falls by this power of the scale, about
+PARITY_FROM = 2**17  # pixels; the parity of smaller pictures would be shorter than a code block
 HOPE = 1.1  # how far above the limit a finer scale may be expected and still be tried
 GREY = 128
 
@@ -83,6 +84,8 @@ class Codec:
 
     def __init__(self, variant: str = "mse", device: str = "auto") -> None:
         self.model: Model = load("ncsc", variant, device)
+        if not self.model.card.get("runs_in_codec", True):
+            raise ValueError(f"model {variant!r} of ncsc is the paper's network in parts, which no link runs")
         constants = self.model.arrays("constants.npz")
         self.log_gain = constants["log_gain"].astype(np.float64)
         self.log_inverse_gain = constants["log_inverse_gain"].astype(np.float64)
@@ -99,8 +102,9 @@ class Codec:
         """Stream of uint8 [H, W, 3] at `quality` 0..255 and full size; or, within `max_bytes`, the finest scale and the
         best quality (up to `quality`) that fit, and at last a thumbnail only. None below 18 bytes.
 
-        `repeat` makes the stream a quarter as long and sends it four times, for channels that lose half of it. What the
-        highest quality leaves of a budget is used for parity.
+        `repeat` makes the stream a quarter as long and sends it four times, for channels that lose half of it. Where
+        bits no longer help the picture, at 0.25 bit/pixel and at the highest quality, parity takes the rest of the
+        budget.
         """
         if quality is not None and not 0 <= quality <= 255:
             raise ValueError(f"quality must be 0 to 255, not {quality}")
@@ -112,8 +116,10 @@ class Codec:
         times = REPEATS if repeat else 1
         if max_bytes is None:
             return self._pack(self._symbols(self._analysis(picture), header), header) * times
-        stream = self._within(picture, header, max_bytes // times)
-        if stream and quality is None and not repeat and stream[1] == 255:
+        # from 0.25 bit/pixel on, a sixteenth more bits is worth less than a block that is not lost
+        rich = quality is None and not repeat and 32 * max_bytes >= max(height * width, PARITY_FROM)
+        stream = self._within(picture, header, (max_bytes * 16 // 17 if rich else max_bytes) // times)
+        if stream and quality is None and not repeat and (rich or stream[1] == 255):
             return protected(stream, max_bytes)
         return None if stream is None else stream * times
 
