@@ -25,6 +25,7 @@ PACKAGES = (
     ("torch", "torch", "training, full-size networks, .pt and .pt2 models"),
     ("onnx", "onnx", "exporting trained models"),
     ("distributed", "distributed", "sweeps on a cluster"),
+    ("imagecodecs", "imagecodecs", "the JPEG XL codec"),
 )
 RADIOS = (("radio: UHD", "gnuradio.uhd"), ("radio: SoapySDR", "gnuradio.soapy"))
 

@@ -37,6 +37,7 @@ def onnx_session(content: bytes, device: str, label: str) -> tuple[Any, str]:
     wanted = [CPU]
     if check_device(device) != "cpu" and CUDA in ort.get_available_providers():
         wanted.insert(0, CUDA)
+        ort.preload_dlls()  # CUDA's libraries where they came as Python packages; says so itself if there are none
     session = ort.InferenceSession(content, options, providers=wanted)
     provider = session.get_providers()[0]
     if device == "cuda" and provider != CUDA:
