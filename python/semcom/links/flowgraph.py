@@ -27,9 +27,9 @@ class LinkGraph(gr.top_block):
 
     def __init__(self, source: Any, stages: list[Stage], deliver: Any, buffer_items: int = 0) -> None:
         gr.top_block.__init__(self, "semcom link")
-        self.source = message_source(source)
+        self.source = message_source(source, stages[0].inputs[0].dtype)
         self.blocks = [_block(stage) for stage in stages]
-        self.sink = collect_sink(deliver=deliver)
+        self.sink = collect_sink(deliver, stages[-1].outputs[0].dtype)
         chain = [self.source, *self.blocks, self.sink]
         for left, right in zip(chain, chain[1:], strict=False):
             for port in range(right.input_count):
