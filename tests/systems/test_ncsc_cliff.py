@@ -8,7 +8,7 @@ from gnuradio.semcom.media.images import read_image
 from gnuradio.semcom.media.photographs import packaged_photograph
 from gnuradio.semcom.message import Message
 from gnuradio.semcom.metrics import psnr_db
-from gnuradio.semcom.systems import registry
+from gnuradio.semcom.systems import registry, stages
 from gnuradio.semcom.systems.base import Request
 from gnuradio.semcom.systems.ncsc import thumbnail
 from gnuradio.semcom.systems.ncsc.codec import GREY, codec
@@ -171,6 +171,7 @@ def test_the_system_repeats_itself_only_where_no_scheme_is_safe(photograph):
     quarters = bits(-8.0).reshape(4, -1)
     assert (quarters == quarters[0]).all()
     np.testing.assert_array_equal(bits(-7.0), bits(None))
+    assert stages.Encoder(max_bits=4896, esn0_db=-9.0).request(0).esn0_db == -8.0  # a link tells it
     assert len(bits(-7.0)) <= 4896 and ncsc.heeds(3.0) is None and ncsc.heeds(-9.0) == ncsc.heeds(-20.0)
 
 

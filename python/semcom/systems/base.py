@@ -49,6 +49,11 @@ class System(ABC):
             known = ", ".join(self.models()) or "none (leave it out)"
             raise ValueError(f"unknown model {request.model!r} for {self.name}: expected {known}")
 
+    def heeds(self, esn0_db: float | None) -> float | None:
+        """What the encoder makes of the Es/N0 that the transmitter takes the channel to be; payloads are shared between
+        Es/N0s for which this is the same."""
+        return esn0_db if self.snr_aware else None
+
     def prepare(self, request: Request) -> None:  # noqa: B027  # nothing to do for most
         """Load what is slow to load."""
 

@@ -93,7 +93,7 @@ class Encoder(Stage):
         return Request(
             self.model, quality, max_bits, self.device, self.over_budget == "lowest",
             max_symbols=self.airtime if self.airtime > 0 and system.payload != "bits" else None,
-            esn0_db=self.esn0_db if system.snr_aware else None,
+            esn0_db=system.heeds(self.esn0_db),
         )  # fmt: skip
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
