@@ -117,6 +117,16 @@ class LDPC5G:
                 start = 0
         return np.array(runs, np.int32)
 
+    def systematic(self) -> NDArray[np.int64]:
+        """Where in the coded bits each information bit is first sent, int64 [k]; -1 where it never is."""
+        places = np.full(self.k, -1, np.int64)
+        at = self.length
+        for first, length in self._runs[::-1]:
+            at -= int(length)
+            inside = max(0, min(self.k, first + length) - first)
+            places[first : first + inside] = np.arange(at, at + inside)
+        return places
+
     def _lift(self, lifting_set: int) -> None:
         """Keep the rows that can tell something: the core, and extension rows whose own parity column is sent."""
         sent = np.zeros(self._columns, bool)
