@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest
 FLOWGRAPH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-all test-gpu grc bench cross-check lint fresh-check clean
+.PHONY: help demo speech setup test test-all test-gpu grc bench cross-check lint fresh-check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ help: ## this list
 demo: ## a photograph through a semantic radio link and its rivals; writes out/demo
 	@tools/setup.sh demo
 	@.venv/bin/semcom demo --output out/demo
+
+speech: ## what speech systems can use besides: AMR-WB, voices, Whisper, Moonshine, judges (500 MB)
+	@tools/setup.sh speech
 
 setup: ## everything: GNU Radio, Python packages, C++ kernels, test tools
 	@tools/setup.sh full

@@ -124,7 +124,7 @@ def test_without_root_set_up_names_the_missing_debian_packages_in_one_line(tmp_p
 
 def test_set_up_refuses_an_unknown_profile():
     done = run(TREE / "tools/setup.sh", "everything")
-    assert (done.returncode, done.stderr) == (2, "usage: tools/setup.sh demo|full\n")
+    assert (done.returncode, done.stderr) == (2, "usage: tools/setup.sh demo|full|speech\n")
 
 
 def test_make_help_lists_every_target():

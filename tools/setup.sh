@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Everything that the source tree needs on Debian 12:  tools/setup.sh demo|full
+# Everything that the source tree needs on Debian 12:  tools/setup.sh demo|full|speech
 #
 #   demo   what a link and the demonstration need: GNU Radio, ONNX Runtime, codecs, figures
 #   full   that, and what training, the tests and an installation by CMake need
+#   speech demo, and the optional parts of speech: AMR-WB, voices, Whisper, Moonshine, STOI and predicted MOS (500 MB)
 #
 # Debian packages (only the missing ones), .venv, pinned Python packages, the C++ kernels, the `semcom` command.
 # Each step that is done is skipped, so calling it always is cheap.
@@ -14,7 +15,8 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 case "${1:-}" in
     demo) extras=(demo) ;;
     full) extras=(demo train test) ;;
-    *) echo "usage: tools/setup.sh demo|full" >&2; exit 2 ;;
+    speech) extras=(demo voice whisper moonshine judges) ;;
+    *) echo "usage: tools/setup.sh demo|full|speech" >&2; exit 2 ;;
 esac
 profile=$1
 venv=$PWD/.venv
@@ -41,6 +43,7 @@ may_be_root() {
 # --- Debian packages -------------------------------------------------------------------------------------------
 packages=(gnuradio gir1.2-gtk-3.0 python3-venv cmake make g++)
 [ "$profile" = full ] && packages+=(gnuradio-dev xvfb xdotool fonts-dejavu-core)
+[ "$profile" = demo ] || packages+=(flite espeak-ng libvo-amrwbenc0 libopencore-amrwb0)
 
 command -v dpkg-query >/dev/null || fail "this is not Debian: install GNU Radio 3.10, then use cmake (see README.md)"
 present=" $(dpkg-query -W -f='${db:Status-Status}:${Package} ' "${packages[@]}" 2>/dev/null || true) "
@@ -72,7 +75,12 @@ fi
 if [ "$(cat ".venv/packages-$profile" 2>/dev/null)" != "$wanted" ]; then
     mapfile -t names < <(.venv/bin/python tools/requirements.py $gpu "${extras[@]}")
     say "installing Python packages: ${names[*]} (a minute or more)"
-    logged .venv/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt "${names[@]}"
+    pip_install() { logged .venv/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt "$@"; }
+    if [[ " ${names[*]} " == *" distillmos "* ]]; then
+        pip_install --no-deps distillmos  # for its weights alone: what it asks for besides is large and not used
+        mapfile -t names < <(printf '%s\n' "${names[@]}" | grep -vx distillmos)
+    fi
+    pip_install "${names[@]}"
 
     site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     mkdir -p "$site/gnuradio"
@@ -81,7 +89,7 @@ if [ "$(cat ".venv/packages-$profile" 2>/dev/null)" != "$wanted" ]; then
     chmod +x .venv/bin/semcom
     logged .venv/bin/python -P -c 'import gnuradio.gr, gnuradio.semcom.message'
     echo "$wanted" >".venv/packages-$profile"
-    [ "$profile" = demo ] || echo "$wanted" >.venv/packages-demo  # full holds all of demo
+    [ "$profile" = demo ] || echo "$wanted" >.venv/packages-demo  # the others hold all of demo
 fi
 
 # --- C++ kernels -----------------------------------------------------------------------------------------------

@@ -20,11 +20,17 @@ PACKAGES = (
     ("pillow", "PIL", ""),
     ("av", "av", ""),
     ("tqdm", "tqdm", ""),
+    ("soundfile", "soundfile", ""),
     ("scikit-image", "skimage", "the demonstration's photograph"),
     ("matplotlib", "matplotlib", "figures"),
     ("torch", "torch", "training, full-size networks, .pt and .pt2 models"),
     ("onnx", "onnx", "exporting trained models"),
     ("distributed", "distributed", "sweeps on a cluster"),
+    ("faster-whisper", "faster_whisper", "the recogniser whisper"),
+    ("moonshine-voice", "moonshine_voice", "the recogniser moonshine"),
+    ("hibari-tts", "hibari", "the voice of user hibari"),
+    ("pystoi", "pystoi", "STOI"),
+    ("distillmos", "distillmos", "predicted MOS"),
     ("imagecodecs", "imagecodecs", "the JPEG XL codec"),
 )
 RADIOS = (("radio: UHD", "gnuradio.uhd"), ("radio: SoapySDR", "gnuradio.soapy"))
@@ -42,6 +48,7 @@ def report() -> list[Row]:
         ("packages", _packages),
         ("onnxruntime providers", _providers),
         ("codecs", _codecs),
+        ("speech", _speech),
         ("kernels", _kernels),
         ("models", _models),
         ("GRC blocks", _grc_blocks),
@@ -106,6 +113,18 @@ def _codecs() -> Iterator[Row]:
         yield "codec: hevc", f"libx265 in av {av.__version__}", True
     except ValueError:  # PyAV's error for an unknown codec is a ValueError
         yield "codec: hevc", "this av comes without libx265", False
+
+
+def _speech() -> Iterator[Row]:
+    from .codecs import amr_wb
+    from .speech.synthesis.voices import Espeak, Flite
+
+    for name, check in (("amr_wb", amr_wb.check_installed), ("flite", Flite().prepare), ("espeak", Espeak().prepare)):
+        try:
+            check()
+            yield f"speech: {name}", "usable", True
+        except ValueError as error:
+            yield f"speech: {name}", f"not usable, only needed for speech: {error}", True
 
 
 def _kernels() -> Iterator[Row]:

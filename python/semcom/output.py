@@ -50,7 +50,7 @@ def versions() -> dict[str, str]:
     from gnuradio import gr
 
     found = {"gnuradio": gr.version(), "numpy": numpy.__version__}
-    for name in ("onnxruntime", "pillow", "av"):
+    for name in ("onnxruntime", "pillow", "av", "soundfile", "faster-whisper", "moonshine-voice", "hibari-tts"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -108,6 +108,7 @@ class Remembered(Stage):
 def remembered_metrics(
     sent: Message, received: Message, measure: Callable[[Message, Message], dict[str, float | None]]
 ) -> dict[str, float | None]:
-    """What `measure` gives, asked once for each pair of contents."""
-    key = (content(sent.data), content(received.data))
+    """What `measure` gives, asked once for each pair of contents; of speech, for the same texts too."""
+    told = (received.kind, str(received.meta), str({k: v for k, v in sent.meta.items() if k != "name"}))
+    key = (content(sent.data), content(received.data), *(told if sent.kind != "image" else ()))
     return dict(_metrics.get(key, lambda: measure(sent, received), lambda _: 500))

@@ -121,3 +121,18 @@ def ratio(errors: Sequence[int], counts: Sequence[int], seed: int) -> Metric:
     values = wrong[chosen].sum(axis=1)[sums > 0] / sums[sums > 0]
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return metric(total / count, low, high, count, total, "bootstrap")
+
+
+def difference(errors: Sequence[int], before: Sequence[int], counts: Sequence[int], seed: int) -> Metric:
+    """Sum of errors less the sum of those before, over the sum of counts: bootstrap over messages, which keeps the two
+    numbers of a message together."""
+    change, all_of = np.asarray(errors, np.int64) - np.asarray(before, np.int64), np.asarray(counts, np.int64)
+    count = int(all_of.sum())
+    if count == 0:
+        return metric(None)
+    rng = np.random.default_rng([seed, RESAMPLES])
+    chosen = rng.integers(0, len(change), (RESAMPLES, len(change)))
+    sums = all_of[chosen].sum(axis=1)
+    values = change[chosen].sum(axis=1)[sums > 0] / sums[sums > 0]
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return metric(int(change.sum()) / count, low, high, count, int(change.sum()), "bootstrap")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .intervals import Metric, mean, ratio, share
+from .speech import corpus_metrics
 
 _PLACES = ("id", "esn0_db", "elapsed_s")  # numbers of a record that measure nothing
 
@@ -31,7 +32,7 @@ def record_metrics(records: list[dict[str, Any]], independent: bool) -> dict[str
             values = [record.get(name) for record in records]
             if all(value is None or _number(value) for value in values) and any(map(_number, values)):
                 found[name] = mean(values)
-    return found
+    return found | corpus_metrics(records)
 
 
 def _number(value: Any) -> bool:

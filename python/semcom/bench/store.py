@@ -60,12 +60,15 @@ class Folder:
             found = str(point.get("fingerprint"))
             if found != fingerprint and not (any_version and found.split("-")[0] == fingerprint.split("-")[0]):
                 continue
-            if any(not (self.path / f"{job.name}.{k}.png").is_file() for k in range(point.get("pictures", 0))):
+            if any(not self._kept(job, k) for k in range(point.get("pictures", 0))):
                 continue
             if candidate is old:  # the sweep has this point again
                 os.replace(old, path)
             return point
         return None
+
+    def _kept(self, job: Job, number: int) -> bool:
+        return any((self.path / f"{job.name}.{number}.{ending}").is_file() for ending in ("png", "wav", "txt"))
 
     def skipped(self, job: Job) -> bool:
         """Whether the point's file already says that it was left out."""

@@ -8,6 +8,7 @@ import threading
 import warnings
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,21 +67,19 @@ def predicted_mos(speech: NDArray[np.float32]) -> float | None:
     import torch
 
     with torch.inference_mode(), _lock:  # one at a time: blocks run in threads of their own
-        return float(network(torch.from_numpy(np.ascontiguousarray(speech, np.float32))[None])[0, 0])
+        return float(network(torch.from_numpy(np.ascontiguousarray(speech, np.float32))))
 
 
 @lru_cache(maxsize=1)
 def _mos_network() -> Any:
-    import contextlib
-    import sys
-
+    spec = find_spec("distillmos")
+    assert spec is not None and spec.origin is not None
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # the package prints where its weights are
-            import distillmos
+        from .distill_mos import load
 
-            return distillmos.ConvTransformerSQAModel().eval()
-    except (ImportError, OSError, RuntimeError) as error:
-        log.warning("predicted_mos is left out: distillmos does not load (%s)", " ".join(str(error).split()))
+        return load(Path(spec.origin).parent)
+    except (ImportError, OSError, RuntimeError, KeyError) as error:
+        log.warning("predicted_mos is left out: the weights of distillmos cannot be used (%s)", error)
         return None
 
 

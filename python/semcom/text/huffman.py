@@ -2,8 +2,8 @@
 """Text letter by letter in a Huffman code (Huffman 1952), the source code of the text transceiver.
 
 The code is fixed: from the frequencies of letters in the training transcripts of LibriSpeech and of the CMU Arctic
-sentences, canonical, with a code word for the end of the text. A decoder that begins inside a code word is in step again
-after a few letters.
+sentences, canonical, with a code word for the end of the text. A decoder that begins inside a code word is in step
+again after a few letters.
 """
 
 from __future__ import annotations
