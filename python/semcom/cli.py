@@ -22,6 +22,7 @@ RUN_EXAMPLES = """examples:
   semcom run ncsc --input photo.png --esn0-db 6 --output out
   semcom run webp --input photos/ --max-bpp 0.125 --json
   semcom run ncsc --input photo.png --channel rayleigh --esn0-db 4.25 --mcs auto --airtime 30000
+  semcom run text_transceiver --model whisper --input speech/ --esn0-db 14 --user anna --output out
 """
 TRAIN_EXAMPLES = """example:
   semcom train ncsc --data photos/ --data more/ --output run1 --time-budget 7200 --resume
@@ -48,11 +49,11 @@ def parser() -> argparse.ArgumentParser:
 
     sub = commands.add_parser("run", help="send messages through a link", epilog=RUN_EXAMPLES, formatter_class=raw)
     sub.add_argument("system", metavar="SYSTEM", help="ncsc, jpeg, webp ... (see `semcom list`), or a card.yml")
-    sub.add_argument("--input", required=True, type=Path, metavar="PATH", help="a picture or a folder of pictures")
+    sub.add_argument("--input", required=True, type=Path, metavar="PATH", help="a picture or recording, or a folder")
     sub.add_argument("--model", default="", help="variant of the system: mse; standard or optimized for jpeg")
     sub.add_argument("--channel", default="awgn", help="awgn, rayleigh or rician (default awgn)")
     sub.add_argument("--esn0-db", type=float, default=6.0, metavar="X", help="Es/N0 a complex symbol, dB (default 6)")
-    sub.add_argument("--mcs", default="16qam-1/3", help="MCS name or auto (default 16qam-1/3)")
+    sub.add_argument("--mcs", default="", help="MCS name or auto (default 16qam-1/3, or the system's)")
     fading = "a coefficient each symbol, each packet, every N symbols (default 128), or doppler: varying in time"
     sub.add_argument("--fading", default="128", help=fading)
     doppler = "maximum Doppler shift, cycles a symbol, with --fading doppler (default 0.01)"
@@ -69,7 +70,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--quality", type=int, default=-1, metavar="Q", help="the codec's own quality number")
     sub.add_argument("--max-iterations", type=int, default=50, metavar="N", help="LDPC iterations (default 50)")
     sub.add_argument("--interleave", action="store_true", help="send code blocks in turns: each meets every fade")
-    sub.add_argument("--code", default="ldpc", help="channel code: ldpc (default), polar-128 ... polar-1024")
+    code = "channel code: ldpc, polar-128 ... polar-1024 (default ldpc, or the system's)"
+    sub.add_argument("--code", default="", help=code)
+    list_size = "paths that the polar decoder keeps, 1 to 32 (default 8, or the system's)"
+    sub.add_argument("--list-size", type=int, default=0, metavar="N", help=list_size)
     harq = "transmissions of a message at most, with other redundancy each time (hybrid ARQ; default 1, at most 4)"
     sub.add_argument("--harq", type=int, default=1, metavar="N", help=harq)
     sub.add_argument("--demapper", choices=("exact", "maxlog"), default="exact")
@@ -77,8 +81,12 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--csi", choices=("perfect",), default="perfect", help="what the receiver knows of the channel")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
     sub.add_argument("--seed", type=int, default=0, help="same seed, same result (default 0)")
+    user = "have received text spoken by the voice registered for this user's id"
+    sub.add_argument("--user", default="", metavar="ID", help=user)
+    judges = "leave out what takes long of speech: predicted MOS, STOI, FDSD, KDSD, recognition without a channel"
+    sub.add_argument("--no-judges", dest="judges", action="store_false", help=judges)
     sub.add_argument("--split", default="", help="only inputs of this split of MANIFEST.tsv")
-    sub.add_argument("--output", type=Path, metavar="DIR", help="write the received pictures and results.json here")
+    sub.add_argument("--output", type=Path, metavar="DIR", help="write what is received and results.json here")
     sub.add_argument("--figure", metavar="NAME", help="also write a comparison figure of that name into --output")
     sub.add_argument("--json", action="store_true", help="one JSON object on stdout and nothing else")
     sub.add_argument("--direct", action="store_true", help="run the stages without GNU Radio (same result)")
@@ -213,8 +221,9 @@ def command_run(arguments: argparse.Namespace) -> int:
     return_large_blocks()
     with result_stream(arguments.json) as out:
         from .links import Link
-        from .media.images import read_image
         from .media.inputs import list_inputs
+        from .media.messages import read_messages
+        from .systems import registry
 
         link = Link(
             system=arguments.system,
@@ -232,17 +241,23 @@ def command_run(arguments: argparse.Namespace) -> int:
             over_budget=arguments.over_budget,
             interleave=arguments.interleave,
             code=arguments.code,
+            list_size=arguments.list_size,
             harq=arguments.harq,
             outage=arguments.outage,
             assumed_esn0_db=arguments.assumed_esn0_db,
             max_iterations=arguments.max_iterations,
             demapper=arguments.demapper,
             device=arguments.device,
+            user=arguments.user,
+            judges=arguments.judges,
         )
         if arguments.figure and not arguments.output:
             raise ValueError("--figure needs --output DIR to write into")
-        inputs = list_inputs(arguments.input, split=arguments.split or None)
-        read_image(inputs[0].path)  # a wrong input is told before anything starts
+        kind = registry.get(link.system).kind
+        if arguments.figure and kind != "image":
+            raise ValueError(f"--figure is for pictures, and {link.system} takes {kind}: leave it out")
+        inputs = list_inputs(arguments.input, split=arguments.split or None, kind=kind)
+        next(read_messages(inputs[0], kind))  # a wrong input is told before anything starts
         if arguments.output:
             prepare_output(arguments.output)
         for stage in link.stages():
@@ -252,19 +267,26 @@ def command_run(arguments: argparse.Namespace) -> int:
 
 def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: TextIO) -> int:
     """Send the inputs through the link and report."""
+    from .bench.speech import summarised
     from .links.link import summary
-    from .media.images import read_image, write_png
+    from .media.messages import read_messages, write_message
+    from .speech.distances import SpeechSets
+    from .systems import registry
 
+    kind = registry.get(link.system).kind
+    sets = SpeechSets() if link.delivers == "speech" and link.judges else None
     refused: list[ValueError] = []
+    sent: list[tuple[Any, Any]] = []  # on their way
 
     def messages() -> Iterator[Any]:
         for item in inputs:
             try:
-                message = read_image(item.path)
+                for message in read_messages(item, kind):
+                    sent.append((item, message))
+                    yield message
             except ValueError as error:  # ends the run; the user gets one line, not a block's traceback
                 refused.append(error)
                 return
-            yield type(message)(message.kind, message.data, {**message.meta, "name": item.name})
 
     begun = time.perf_counter()
     run = link.run(messages()) if arguments.direct else link.run_flowgraph(messages(), arguments.buffer_items)
@@ -272,15 +294,19 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
     pairs: list[tuple[Any, Any, dict[str, Any]]] = []
     progress = progress_bar(len(inputs), "messages")
     try:
-        for item, (received, record) in zip(inputs, run, strict=False):
+        for received, record in run:
+            item, message = sent.pop(0)
             if item.split:
                 record["split"] = item.split
             records.append(record)
             if arguments.output:
-                write_png(arguments.output / f"{safe_name(item.name)}.png", received.data)
+                number = f"_{message.meta['piece'][0]}" if "piece" in message.meta else ""
+                write_message(arguments.output / f"{safe_name(item.name)}{number}", received)
             if arguments.figure and len(pairs) < 8:
                 pairs.append((item, received, record))
-            progress.update()
+            if sets is not None:
+                sets.add(message, received)
+            progress.update(message.meta.get("piece", [1, 1])[0] == message.meta.get("piece", [1, 1])[1])
     finally:
         progress.close()
         run.close()
@@ -288,19 +314,22 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
         raise refused[0]
     result = {
         "system": link.system,
-        "model": link.model or default_model(link.system),
+        "model": link.mode[1] or default_model(link.system),
         "channel": link.channel,
         "esn0_db": link.esn0_db,
         "seed": link.seed,
         "mcs": link.chosen_mcs if link.coded else None,
         "code": link.code if link.coded else None,
+        **({"list_size": link.list_size} if link.coded and link.code.startswith("polar") else {}),
+        **({"user": link.user} if link.user else {}),
+        **({"features": sets.features} if sets is not None else {}),
         "harq": link.harq,
         "assumed_esn0_db": link.known_esn0_db if link.mcs == "auto" else None,
         "fading": link.fading if link.channel != "awgn" else None,
         "doppler": link.doppler if link.channel != "awgn" and link.fading == "doppler" else None,
         "limits": link.limits(),
         "messages": records,
-        "summary": summary(records),
+        "summary": summary(records) | summarised(records) | (sets.metrics() if sets is not None else {}),
         "versions": versions(),
         "provider": provider(link),
         "elapsed_s": round(time.perf_counter() - begun, 3),

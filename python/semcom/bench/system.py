@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import os
 import re
 import time
@@ -17,15 +18,22 @@ from typing import Any
 
 import numpy as np
 
-from ..links.link import Link
+from ..links.link import Link, phy_defaults
 from ..media.inputs import Input, list_inputs
+from ..media.messages import read_messages
 from ..media.photographs import PHOTOGRAPHS, packaged_photograph
+from ..media.recordings import packaged_recordings
+from ..media.speech import wav_bytes
 from ..message import Message
 from ..phy import mcs as mcs_table
 from ..phy import segmentation
+from ..speech.distances import SpeechSets
+from ..speech.recognisers.own import SYSTEM as OWN_SYSTEM
+from ..speech.recognisers.own import own_names
+from ..speech.synthesis import Synthesiser
 from ..stage import Stage
 from ..systems import registry
-from ..systems.stages import forget_payloads
+from ..systems.stages import Decoder, Encoder, forget_payloads
 from .cache import Remembered, remembered_metrics
 from .intervals import Metric, mean, metric
 from .records import record_metrics
@@ -39,10 +47,11 @@ FIELDS: dict[str, Any] = {name: _TYPES.get(str(field.type), object) for name, fi
 }  # fmt: skip
 SOURCES = (
     "message.py", "stage.py", "kernels.py", "links/*.py", "systems/**/*.py", "systems/**/*.npz", "codecs/**/*.py",
+    "speech/**/*.py", "text/*.py", "bench/speech.py",
     "media/*.py", "metrics/*.py", "zoo/*.py", "phy/*.py", "phy/data/*", "bench/system.py", "bench/cache.py",
     "bench/intervals.py", "bench/records.py", "bench/stopping.py",
 )  # fmt: skip
-VERSIONS = ("numpy", "scipy", "onnxruntime", "pillow", "av")
+VERSIONS = ("numpy", "scipy", "onnxruntime", "pillow", "av", "soundfile", "faster-whisper", "moonshine-voice")
 DEFAULT_STOP = Stop(metric="message_error_rate")
 PACKAGED = "packaged"
 # What does not decide what a message meets on the channel, and so is no part of its seed.
@@ -52,10 +61,11 @@ _NOT_SEEDED = ("inputs", "files", "split", "pictures", "records", "cached", "dev
 def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of a point, from those that are given; ValueError where one is wrong.
 
-    `inputs` is a picture or a folder, `$NAME` in it an environment variable; "packaged" stands for the photographs
-    inside installed packages, "packaged:coffee" for one of them. `files` names some of the folder. `mismatch_db` is
-    assumed minus true Es/N0: MCS and rate are chosen for the assumed one. `pictures` keeps that many received pictures
-    as PNG beside the result; `cached` off measures the speed of encoder and decoder, each message afresh.
+    `inputs` is a file or a folder, `$NAME` in it an environment variable; "packaged" stands for the photographs inside
+    installed packages, or the utterances that come with the module, "packaged:coffee" for one of them. `files` names
+    some of the folder. `mismatch_db` is assumed minus true Es/N0: MCS and rate are chosen for the assumed one.
+    `pictures` keeps that many received messages as files beside the result; `cached` off measures the speed of encoder
+    and decoder, each message afresh.
     """
     s: dict[str, Any] = {name: typed(name, value, FIELDS[name]) for name, value in given.items() if name != "files"}
     if "system" not in s:
@@ -64,6 +74,7 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in s:
             assert field.default is not MISSING
             s[name] = field.default
+    s |= {name: s[name] or value for name, value in phy_defaults(s["system"]).items()}
     if s.get("mismatch_db") and s["assumed_esn0_db"] is not None:
         raise ValueError("mismatch_db and assumed_esn0_db say the same thing: give one of the two")
     own: dict[str, Any] = {"inputs": PACKAGED, "split": "", "mismatch_db": 0.0, "pictures": 0}
@@ -99,10 +110,15 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
         card = registry.get(settings["system"]).card  # type: ignore[attr-defined]
         beside = [card.path, *(card.path.parent / end.file for end in (card.encoder, card.decoder))]
         return {"inputs": digest(files), "model": digest([file_digest(path) for path in beside])}
-    if not registry.get(settings["system"]).models() or not zoo.available(settings["system"]):
+    system = registry.get(settings["system"])
+    recogniser = system.recogniser(settings["model"])
+    if recogniser in own_names() and system.name != OWN_SYSTEM:
+        return {"inputs": digest(files), "recogniser": file_digest(zoo.find(OWN_SYSTEM, recogniser) / "card.yml")}
+    if not system.models() or not zoo.available(settings["system"]):
         return {"inputs": digest(files)}
-    card = zoo.find(settings["system"], settings["model"]) / "card.yml"
-    return {"inputs": digest(files), "model": file_digest(card)}
+    cards = [zoo.find(settings["system"], name) / "card.yml" for name in system.variants(settings["model"])]
+    digests = [file_digest(card) for card in cards]
+    return {"inputs": digest(files), "model": digests[0] if len(digests) == 1 else digest(digests)}
 
 
 def unseeded(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,14 +145,16 @@ def _file_digest(path: Path, changed: int, size: int) -> str:
 def inputs_of(settings: Mapping[str, Any]) -> list[Input]:
     """The files that are sent, in order. ValueError where there are none."""
     given, base = settings["inputs"], settings.get("base", "")
+    kind = registry.get(settings["system"]).kind
     if given == PACKAGED or given.startswith(f"{PACKAGED}:"):
-        found = _packaged(given.partition(":")[2])
+        name = given.partition(":")[2]
+        found = _packaged(name) if kind == "image" else list_inputs(packaged_recordings(name), kind=kind)
     else:
         for name in re.findall(r"\$\{?(\w+)\}?", given):
             if not os.environ.get(name):
                 raise ValueError(f"inputs is {given}, but {name} is not set: set it, or give --set inputs=FOLDER")
         path = Path(os.path.expandvars(given)).expanduser()
-        found = list_inputs(Path(base) / path, split=settings["split"] or None)
+        found = list_inputs(Path(base) / path, split=settings["split"] or None, kind=kind)
     if settings["files"]:
         by_name = {item.name: item for item in found}
         missing = [name for name in settings["files"] if name not in by_name]
@@ -161,23 +179,23 @@ def _packaged(name: str) -> list[Input]:
 
 
 @lru_cache(maxsize=64)
-def _picture(path: Path, changed: int) -> Message:
-    from ..media.images import read_image
+def _read(path: Path, kind: str, changed: int, name: str, transcript: str) -> list[Message]:
+    columns = {"transcript": transcript} if transcript else {}
+    return list(read_messages(Input(path, name, columns=columns), kind))
 
-    return read_image(path)
 
-
-def _message(item: Input) -> Message:
-    message = _picture(item.path, item.path.stat().st_mtime_ns)
-    return Message(message.kind, message.data, {**message.meta, "name": item.name})
+def _messages(item: Input, kind: str) -> list[Message]:
+    """The messages of an input; those of the last inputs are kept."""
+    said = item.columns.get("transcript", "")
+    return _read(item.path, kind, item.path.stat().st_mtime_ns, item.name, said)
 
 
 class _RememberingLink(Link):
     """A link whose two ends do no work twice."""
 
     def stages(self) -> list[Stage]:
-        first, *phy, last = super().stages()
-        return [Remembered(first), *phy, Remembered(last)]
+        ends = (Encoder, Decoder, Synthesiser)
+        return [Remembered(stage) if isinstance(stage, ends) else stage for stage in super().stages()]
 
     def measure(self, sent: Message, received: Message) -> dict[str, float | None]:
         return remembered_metrics(sent, received, super().measure)
@@ -198,8 +216,8 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
         raise ValueError(f"the inputs ({settings['inputs']}) or the model are not what they were when the run began")
     inputs = inputs_of(settings)
     link = link_of(settings, seed)
-    chosen = link.chosen_mcs
-    link = replace(link, mcs=chosen)
+    chosen, model = link.mode
+    link = replace(link, mcs=chosen, model=model)
     if settings["cached"]:
         link = _RememberingLink(**{field.name: getattr(link, field.name) for field in fields(Link)})
     if not stop.limit and not (stop.errors or stop.width or stop.relative_width or stop.seconds):
@@ -209,13 +227,17 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
     pixels: list[int] = []
     files: dict[str, str] = {}
 
+    kind = registry.get(link.system).kind
+    sent: list[tuple[Input, Message]] = []  # on their way
+    sets = SpeechSets() if link.delivers == "speech" else None
+
     def messages() -> Iterator[Message]:
-        number = 0
-        while True:
-            if not settings["cached"]:
-                forget_payloads()
-            yield _message(inputs[number % len(inputs)])
-            number += 1
+        for item in itertools.cycle(inputs):
+            for message in _messages(item, kind):
+                if not settings["cached"]:
+                    forget_payloads()
+                sent.append((item, message))
+                yield message
 
     def metrics() -> dict[str, Metric]:
         return metrics_of(records, settings, chosen, pixels)
@@ -227,19 +249,23 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
     run = link.run(messages())
     while stopped is None:
         received, record = next(run)
-        item = inputs[len(records) % len(inputs)]
+        item, message = sent.pop(0)
+        if sets is not None and link.judges:
+            sets.add(message, received)
         if item.split:
             record["split"] = item.split
         times.append(record.pop("elapsed_s"))
         pixels.append(received.data.size // 3 if received.kind == "image" else 0)
         records.append(record)
         if len(files) < settings["pictures"]:
-            files[f"{len(files)}.png"] = base64.b64encode(_png(received.data)).decode()
+            suffix, content = _as_file(received)
+            files[f"{len(files)}.{suffix}"] = base64.b64encode(content).decode()
         stopped = stop.reason(len(records), metrics, time.perf_counter() - begun)
     elapsed = time.perf_counter() - begun
+    distances = sets.metrics() if sets is not None and link.judges else {}
     result: dict[str, Any] = {
         "messages": len(records),
-        "metrics": metrics(),
+        "metrics": metrics() | {name: metric(value, count=len(records)) for name, value in distances.items()},
         "stopped": stopped,
         "timings": {} if settings["cached"] else speeds(records, times, elapsed),
         "resolved": {
@@ -252,14 +278,17 @@ def measure(settings: Mapping[str, Any], seed: int, stop: Stop, expected: str) -
     return result | ({"records": records} if settings["records"] else {})
 
 
-def _png(picture: np.ndarray[Any, Any]) -> bytes:
+def _as_file(message: Message) -> tuple[str, bytes]:
+    """Ending and content of the file that holds a received message."""
     import io
 
     from PIL import Image
 
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG")
-    return stream.getvalue()
+    if message.kind == "image":
+        stream = io.BytesIO()
+        Image.fromarray(message.data).save(stream, "PNG")
+        return "png", stream.getvalue()
+    return ("wav", wav_bytes(message.data)) if message.kind == "speech" else ("txt", message.data.tobytes())
 
 
 def metrics_of(

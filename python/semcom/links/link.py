@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..media.bits import random_bits
-from ..message import Message, Meta
+from ..message import SAMPLE_RATE, Message, Meta
 from ..metrics import image_metrics
-from ..phy import adaptation, bounds, segmentation, snr
+from ..phy import bounds, coding, segmentation, snr
 from ..phy import mcs as mcs_table
 from ..phy.channel import fades
 from ..phy.estimation import estimate_noise_var
@@ -32,17 +32,24 @@ from ..phy.stages import (
     Mapper,
     SoftDemapper,
 )
+from ..speech.measure import rates_beside, speech_metrics, speech_texts
+from ..speech.synthesis import Synthesiser
 from ..stage import Beside, Stage
 from ..systems import registry
 from ..systems.stages import Decoder, Encoder
 from .chain import run_chain
 
 CHANNELS = ("awgn", "rayleigh", "rician")
-AIRTIME_GUESS = 30_000  # symbols; what "auto" assumes of a message whose airtime nobody fixed
+PHY = {"mcs": "16qam-1/3", "code": "ldpc", "list_size": coding.LIST_SIZE}
 TARGET_OUTAGE = 0.1
 ESTIMATED = "estimated"
 SOUNDING_SYMBOLS = 4096
 SOUNDING_ID = 1 << 31  # no message has this number: the sounding burst meets its own noise
+
+
+def phy_defaults(system: str) -> dict[str, Any]:
+    """`mcs`, `code` and `list_size` of a link of that system that does not say otherwise."""
+    return PHY | registry.get(system).phy
 
 
 @dataclass(frozen=True)
@@ -54,14 +61,18 @@ class Link:
     `fading` is "symbol", "packet", a block length in symbols or "doppler" (cycles a symbol at most: `doppler`).
     `interleave` sends the code blocks of a message in turns, so that each meets every fade. `code` is "ldpc" or
     "polar-N". `harq` above 1 sends what failed again, with other redundancy, up to that many transmissions in all;
-    `airtime` then limits the first one.
+    `airtime` then limits the first one. `list_size` is the polar decoder's. An empty `mcs` or `code` and a `list_size`
+    of 0 are what the system says, or else 16qam-1/3, LDPC, 8.
+
+    `user` has the text that arrives spoken by the voice of that user (`speech/synthesis`). `judges` off leaves out the
+    measures of speech that take long: predicted MOS, STOI and what the recogniser says without a channel.
     """
 
     system: str = "ncsc"
     model: str = ""
     channel: str = "awgn"
     esn0_db: float = 6.0
-    mcs: str = "16qam-1/3"
+    mcs: str = ""
     fading: str = "128"
     rician_k: float = 1.0
     doppler: float = 0.01
@@ -71,15 +82,20 @@ class Link:
     airtime: int = 0
     over_budget: str = "refuse"
     interleave: bool = False
-    code: str = "ldpc"
+    code: str = ""
+    list_size: int = 0
     harq: int = 1
     outage: float = TARGET_OUTAGE
     assumed_esn0_db: float | str | None = None
     max_iterations: int = 50
     demapper: str = "exact"
     device: str = "auto"
+    user: str = ""
+    judges: bool = True
 
     def __post_init__(self) -> None:
+        for name, value in phy_defaults(self.system).items():
+            object.__setattr__(self, name, getattr(self, name) or value)
         if self.channel not in CHANNELS:
             raise ValueError(f"unknown channel {self.channel!r}: expected one of {', '.join(CHANNELS)}")
         if not math.isfinite(self.esn0_db) or abs(self.esn0_db) > 100:
@@ -106,25 +122,42 @@ class Link:
                 HarqEncoder(self.mcs, code=self.code)
         if self.quality >= 0 or self.model:
             registry.get(self.system).check(Encoder(self.system, self.model, quality=self.quality).request(0))
-        if self.harq > 1 and registry.get(self.system).payload != "bits":
+        system = registry.get(self.system)
+        if self.harq > 1 and system.payload != "bits":
             raise ValueError(f"harq needs a system whose payload is bits only, not {self.system}")
+        if self.max_bpp and system.kind != "image":
+            raise ValueError(f"max_bpp is for pictures: {self.system} takes {system.kind}, limit it by airtime")
+        if self.user:
+            if system.delivered_kind != "text":
+                raise ValueError(f"user needs a system that delivers text, and {self.system} delivers {self.delivers}")
+            Synthesiser(self.user)
 
     @property
     def chosen_mcs(self) -> str:
         """The MCS in use: `mcs`, or what "auto" comes to here."""
+        return self.mode[0]
+
+    @property
+    def mode(self) -> tuple[str, str]:
+        """MCS and model in use: as given, or as the system chooses them where `mcs` is "auto"."""
         if self.mcs != "auto":
-            return self.mcs
-        symbols = self.airtime or AIRTIME_GUESS
-        return adaptation.choose_mcs(
-            self.known_esn0_db,
-            self.channel,
+            return self.mcs, self.model
+        return registry.get(self.system).adapt(
+            self.model,
+            self.airtime,
+            esn0_db=self.known_esn0_db,
+            channel=self.channel,
             fading=self.fading,
             rician_k=self.rician_k,
             doppler=self.doppler,
             outage=self.outage,
-            symbols=symbols,
             interleave=self.interleave,
         )
+
+    @property
+    def delivers(self) -> str:
+        """The kind of the messages that come out."""
+        return "speech" if self.user else registry.get(self.system).delivered_kind
 
     @property
     def coded(self) -> bool:
@@ -145,16 +178,16 @@ class Link:
 
     def stages(self) -> list[Stage]:
         """The stages in order; all outputs of one are all inputs of the next."""
-        mcs = self.chosen_mcs
+        mcs, model = self.mode
         coder: ChannelEncoder = ChannelEncoder(mcs, interleave=self.interleave, code=self.code)
-        decoder: ChannelDecoder = ChannelDecoder(self.max_iterations)
+        decoder: ChannelDecoder = ChannelDecoder(self.max_iterations, self.list_size)
         if self.harq > 1:
             coder = HarqEncoder(mcs, interleave=self.interleave, code=self.code, max_transmissions=self.harq)
             decoder = HarqDecoder(self.max_iterations)
         payload = registry.get(self.system).payload
         encoder = Encoder(
             self.system,
-            self.model,
+            model,
             quality=self.quality,
             max_bpp=self.max_bpp,
             airtime=self.airtime,
@@ -175,7 +208,8 @@ class Link:
             analog = stages[-1].outputs[2:]
             pair = (SoftDemapper(self.demapper), decoder)
             stages += [Beside(stage, analog) if analog else stage for stage in pair]
-        return [*stages, Decoder(self.system, self.model, self.device)]
+        stages += [Decoder(self.system, model, self.device)]
+        return [*stages, Synthesiser(self.user)] if self.user else stages
 
     def limits(self) -> dict[str, float | None]:
         """The yardstick: where this MCS stops working whoever decodes it, in dB Es/N0.
@@ -205,7 +239,7 @@ class Link:
             arrays: tuple[NDArray[Any], ...] = (np.ascontiguousarray(message.data).ravel(),)
             meta = source_meta(number, message)
             arrays, meta = run_chain(stages, arrays, meta)
-            received = Message(message.kind, arrays[0].reshape(message.data.shape))
+            received = received_message(message, arrays[0], meta)
             yield received, self.record(message, received, meta, time.perf_counter() - begun)
 
     def run_flowgraph(
@@ -226,27 +260,37 @@ class Link:
 
         for array, meta, elapsed_s in stream(numbered(), self.stages(), buffer_items, timeout_s):
             message = sent.pop(meta["id"])
-            received = Message(message.kind, array.reshape(message.data.shape))
+            received = received_message(message, array, meta)
             yield received, self.record(message, received, meta, elapsed_s)
 
     def measure(self, sent: Message, received: Message) -> dict[str, float | None]:
         """How good a received message is."""
-        return image_metrics(sent.data, received.data)
+        if sent.kind == "image":
+            return image_metrics(sent.data, received.data)
+        return speech_metrics(sent, received, self.judges)
 
     def record(self, sent: Message, received: Message, meta: Meta, elapsed_s: float) -> dict[str, Any]:
         """One entry of `messages` as `semcom run --json` prints it."""
         mcs = mcs_table.get(meta.get("mcs", self.chosen_mcs))
         metrics = self.measure(sent, received)
-        pixels = sent.data.shape[0] * sent.data.shape[1]
-        digital = registry.get(self.system).payload == "bits"
-        metrics["bits_per_pixel"] = meta["bits"] / pixels if digital else None
-        metrics["bandwidth_compression_ratio"] = (
-            meta["bits"] / float(mcs.code_rate) / (24 * pixels) if digital else None
-        )
-        metrics["bandwidth_ratio"] = meta["symbols_total"] / (3 * pixels)
+        system = registry.get(self.system)
+        about: dict[str, Any] = {}
+        if sent.kind == "image":
+            pixels = sent.data.shape[0] * sent.data.shape[1]
+            digital = system.payload == "bits"
+            metrics["bits_per_pixel"] = meta["bits"] / pixels if digital else None
+            metrics["bandwidth_compression_ratio"] = (
+                meta["bits"] / float(mcs.code_rate) / (24 * pixels) if digital else None
+            )
+            metrics["bandwidth_ratio"] = meta["symbols_total"] / (3 * pixels)
+        else:
+            recogniser = system.recogniser(self.model) if self.judges else ""
+            about = speech_texts(sent, received, recogniser)
+            metrics |= rates_beside(about, meta["symbols_total"])
         analog = meta.get("analog", 0)
         return {
             "input": sent.meta.get("name", ""),
+            "model": meta["model"] or self.model or next(iter(system.models()), None),
             "delivered": bool(meta["delivered"]),
             "reason": meta["reason"],
             "bits": meta["bits"],
@@ -257,6 +301,7 @@ class Link:
             "blocks": meta.get("blocks", 0),
             "blocks_failed": meta.get("blocks_failed", 0),
             "concealed": meta["concealed"],
+            **about,
             "metrics": metrics,
             "elapsed_s": round(elapsed_s, 4),
         }
@@ -278,12 +323,20 @@ def ergodic_capacity(esn0_db: float, channel: str, rician_k: float) -> float:
 
 def source_meta(number: int, message: Message) -> Meta:
     """What a source says of a message."""
-    return {
+    meta = {
         "id": number,
         "name": message.meta.get("name", ""),
         "kind": message.kind,
         "shape": list(message.data.shape),
     }
+    return meta | {"sample_rate": SAMPLE_RATE} if message.kind == "speech" else meta
+
+
+def received_message(sent: Message, array: NDArray[Any], meta: Meta) -> Message:
+    """What came out of the last stage as a message: its meta has the recognised `text` of speech."""
+    if sent.kind == "image":
+        return Message(sent.kind, array.reshape(sent.data.shape))
+    return Message(meta["kind"], array, {key: meta[key] for key in ("text", "sample_rate", "user") if key in meta})
 
 
 def summary(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .mcs import MCS, get, names
 from .segmentation import DEFAULT_BLOCK_BITS, check_block_bits, largest_payload, layout
 
 FADING_GAP_DB = 0.5
+AIRTIME_GUESS = 30_000  # symbols; what "auto" assumes of a message whose airtime nobody fixed
 _FADES = 30_000  # drawn for one scheme at most, unless fewer than _LEAST_TRIALS messages would come of it
 _TRIALS = 2_000
 _LEAST_TRIALS = 100
@@ -83,6 +84,26 @@ def message_error_rate(
     return float(np.mean(1.0 - np.prod(1.0 - failing, axis=1) ** (blocks // groups)))
 
 
+def message_risk(
+    bits: int,
+    mcs: str | MCS,
+    esn0_db: float,
+    channel: str = "awgn",
+    fading: str | int = 128,
+    block_bits: int = DEFAULT_BLOCK_BITS,
+    rician_k: float = 1.0,
+    interleave: bool = False,
+    seed: int = 0,
+    doppler: float = 0.01,
+) -> float:
+    """Probability that a message of so many bits loses a code block with that coded scheme."""
+    scheme = get(mcs)
+    plan = layout(bits, scheme, block_bits)
+    return message_error_rate(
+        scheme.name, esn0_db, channel, fading, plan.blocks, plan.k, plan.n, rician_k, interleave, seed, doppler
+    )
+
+
 def choose_mcs(
     esn0_db: float,
     channel: str = "awgn",
@@ -116,10 +137,7 @@ def choose_mcs(
         size = bits if bits is not None else largest_payload(symbols or 0, scheme, block_bits)
         if size == 0 and not bits == 0:
             return 1.0  # not one block fits
-        plan = layout(size, scheme, block_bits)
-        return message_error_rate(
-            scheme.name, esn0_db, channel, fading, plan.blocks, plan.k, plan.n, rician_k, interleave, seed, doppler
-        )
+        return message_risk(size, scheme, esn0_db, channel, fading, block_bits, rician_k, interleave, seed, doppler)
 
     schemes = sorted((get(name) for name in names() if get(name).coded), key=lambda s: s.efficiency, reverse=True)
     safest, least = schemes[-1].name, 2.0

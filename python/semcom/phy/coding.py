@@ -13,7 +13,7 @@ from .polar import polar_code
 from .polar_interleaver import polar_interleaver
 from .segmentation import Layout, polar_length
 
-LIST_SIZE = 8  # of the polar decoder
+LIST_SIZE = 8  # of the polar decoder where nobody says otherwise
 
 
 def encode(bits: ArrayLike, plan: Layout, rv: int = 0) -> NDArray[np.uint8]:
@@ -33,15 +33,19 @@ def encode(bits: ArrayLike, plan: Layout, rv: int = 0) -> NDArray[np.uint8]:
 
 
 def decode(
-    llr: NDArray[np.float32], plan: Layout, max_iterations: int = 50, rvs: tuple[int, ...] = (0,)
+    llr: NDArray[np.float32],
+    plan: Layout,
+    max_iterations: int = 50,
+    rvs: tuple[int, ...] = (0,),
+    list_size: int = LIST_SIZE,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """LLRs [B, plan.n * transmissions] of any B blocks to their payload bits, uint8 [B, block_payload], and which are
-    good; `rvs` names the transmissions that lie one after the other."""
+    good; `rvs` names the transmissions that lie one after the other, `list_size` is the polar decoder's."""
     if plan.code != "ldpc":
         length = polar_length(plan.code)
         words = np.empty((len(llr), length), np.float32)
         words[:, polar_interleaver(length)] = llr[:, :length]
-        return polar_code(plan.block_payload, length, LIST_SIZE, plan.crc).decode(words)
+        return polar_code(plan.block_payload, length, list_size, plan.crc).decode(words)
     alpha = get(plan.mcs).alpha if len(rvs) == 1 else None  # the table's is for one transmission's rate
     found, checks_hold, _ = ldpc_code(plan.k, plan.n, rvs, alpha).decode(llr, max_iterations)
     # The CRC decides (a parity bit may be wrong where the information is right), but zeros pass any CRC: an erased

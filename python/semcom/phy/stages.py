@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from ..message import Meta
 from ..stage import Arrays, Port, Stage
-from . import coding
+from . import coding, reliability
 from .channel_stages import Channel as Channel
 from .checks import integer
 from .equaliser import equalise
 from .interleaver import from_air, to_air
 from .mcs import MCS, get
 from .modulation import METHODS, Modulation
+from .polar import MAX_LIST
 from .scrambler import descramble_llr, scramble
 from .segmentation import DEFAULT_BLOCK_BITS, Layout, check_code, layout
 from .snr import noise_var
@@ -202,15 +203,20 @@ class SoftDemapper(Stage):
 
 @dataclass(frozen=True)
 class ChannelDecoder(Stage):
-    """LLRs to payload bits, all code blocks of the message in one call; the meta says which blocks are good."""
+    """LLRs to payload bits, all code blocks of the message in one call; the meta says which blocks are good.
+
+    Where the meta says `soft`, what is in doubt goes on as `llr` in the meta (see `reliability.py`).
+    """
 
     max_iterations: int = 50
+    list_size: int = coding.LIST_SIZE
 
     inputs = (Port("llr", np.float32),)
     outputs = (Port("bits", np.uint8),)
 
     def __post_init__(self) -> None:
         integer("max_iterations", self.max_iterations, 1, 10_000)
+        integer("list_size", self.list_size, 1, MAX_LIST)
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """float32 [coded bits] to uint8 [L]; failed blocks hold the decoder's best guess."""
@@ -218,14 +224,21 @@ class ChannelDecoder(Stage):
         llr = np.asarray(arrays[0], np.float32)
         if llr.size != plan.blocks * plan.n:
             raise ValueError(f"ChannelDecoder needs {plan.blocks} blocks of {plan.n} LLRs, found {llr.size}")
+        doubt = None
         if plan.blocks == 0:
             decoded, ok = np.zeros(0, np.uint8), np.zeros(0, bool)
         elif get(plan.mcs).coded:
-            blocks, ok = coding.decode(self.from_air(llr, plan.blocks, meta), plan, self.max_iterations)
+            words = self.from_air(llr, plan.blocks, meta)
+            blocks, ok = coding.decode(words, plan, self.max_iterations, list_size=self.list_size)
             decoded = blocks.reshape(-1)[: plan.bits]
+            if meta.get("soft") and not ok.all():
+                doubt = reliability.of_blocks(words, blocks, ok, plan)
         else:
-            decoded, ok = (descramble_llr(llr)[: plan.bits] < 0).astype(np.uint8), np.ones(1, bool)
+            doubt = descramble_llr(llr)[: plan.bits]
+            decoded, ok = (doubt < 0).astype(np.uint8), np.ones(1, bool)
         meta = {**meta, "blocks_ok": [int(value) for value in ok], "blocks_failed": int(np.sum(~ok))}
+        if meta.get("soft") and doubt is not None:
+            meta["llr"] = reliability.packed(doubt)
         return (decoded,), meta
 
     def plan(self, meta: Meta) -> Layout:

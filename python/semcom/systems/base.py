@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..message import Message, Meta, Payload, Received
+from ..phy import adaptation
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,44 @@ class Request:
 class System(ABC):
     """Base of all systems.
 
-    `kind` is the kind of its messages, `payload` says which parts it fills: "bits", "symbols" (unit mean energy, sent
-    as they are) or "both".
+    `kind` is the kind of the messages it takes, `delivers` the kind it gives where that is another one: speech in, text
+    out. `payload` says which parts it fills: "bits", "symbols" (unit mean energy, sent as they are) or "both".
+    A `soft` system is told how sure the receiver is of each bit that is in doubt.
+
+    Speech is float32 [N] of 16 kHz mono, N at least 1. What a receiver of text gives is in the alphabet of
+    `text/alphabet.py`; speech that it gives has the recognised `text` in its meta, and `sample_rate`. A decoder takes
+    the length from what arrived, not from the meta's `shape`.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     kind: ClassVar[str]
+    delivers: ClassVar[str] = ""
     payload: ClassVar[str] = "bits"
     snr_aware: ClassVar[bool] = False
+    soft: ClassVar[bool] = False
+    phy: ClassVar[dict[str, Any]] = {}  # mcs, code, list_size of a link that does not say otherwise
     lowest_quality: int = 0
+
+    @property
+    def delivered_kind(self) -> str:
+        """The kind of the messages that `decode` gives."""
+        return self.delivers or self.kind
 
     def models(self) -> list[str]:
         """Names that `model` may take; the first is the default. Empty: the system has no choice."""
         return []
+
+    def variants(self, model: str) -> list[str]:
+        """The model folders that a name of `models` stands for."""
+        return [model]
+
+    def adapt(self, model: str, airtime: int, **conditions: Any) -> tuple[str, str]:
+        """MCS and model for an airtime in symbols (0: not limited) over a channel as `adaptation.choose_mcs` takes it.
+
+        By default the fastest safe MCS: the message then fills what there is.
+        """
+        return adaptation.choose_mcs(symbols=airtime or adaptation.AIRTIME_GUESS, **conditions), model
 
     def check(self, request: Request) -> None:
         """ValueError for a model or quality the system does not know; called before anything runs."""
@@ -61,6 +86,10 @@ class System(ABC):
         """The runtime provider that ran the networks, None without networks."""
         return None
 
+    def recogniser(self, model: str = "") -> str:
+        """The recogniser (`speech/recognisers`) whose text the receiver gives; empty where there is none."""
+        return ""
+
     @abstractmethod
     def encode(self, message: Message, request: Request) -> Payload | None:
         """The payload of one message; None where nothing fits into the request's limits."""
@@ -70,5 +99,5 @@ class System(ABC):
         """The message, whatever arrived of it, and how many of its parts had to be concealed.
 
         `meta` tells what a receiver may know: `kind` and `shape`; how noisy symbols are, `received.noise_var`. Must not
-        raise for what the channel did.
+        raise for what the channel did. What the message's `meta` says of a picture goes on with it.
         """

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..message import Message, Meta, Payload, Received
-from ..phy import segmentation
+from ..message import Message, Meta, Payload, Received, text_message
+from ..phy import reliability, segmentation
 from ..stage import Arrays, Port, Stage
 from . import registry
 from .base import Request, System
@@ -60,7 +60,7 @@ class Encoder(Stage):
     @property
     def inputs(self) -> tuple[Port, ...]:  # type: ignore[override]
         """The message."""
-        return (_message_port(self.system),)
+        return (message_port(registry.get(self.system).kind),)
 
     @property
     def outputs(self) -> tuple[Port, ...]:  # type: ignore[override]
@@ -99,14 +99,17 @@ class Encoder(Stage):
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """Message items to bits, uint8 of 0 and 1, and or symbols, complex64."""
         data = arrays[0].reshape(meta["shape"]) if "shape" in meta else arrays[0]
-        message = Message(meta["kind"], data, {"name": meta.get("name", "")})
+        about = {key: meta[key] for key in ("name", "sample_rate") if key in meta}
+        message = Message(meta["kind"], data, about)
         system = registry.get(self.system)
         payload = self.payload(system, message)
         meta = {**meta, "system": self.system, "model": self.model, "bits": 0}
+        if system.soft:
+            meta["soft"] = True
         if payload is None:
             payload, meta = Payload(), {**meta, "reason": "does_not_fit"}
         parts: dict[Port, NDArray[Any]] = {_BITS: payload.bits, _SYMBOLS: payload.symbols}
-        return tuple(parts[port] for port in self.outputs), {**meta, "bits": len(payload.bits)}
+        return tuple(parts[port] for port in self.outputs), {**meta, **payload.header, "bits": len(payload.bits)}
 
     def payload(self, system: System, message: Message) -> Payload | None:
         """The payload, encoded once for each content and request."""
@@ -147,7 +150,7 @@ class Decoder(Stage):
     @property
     def outputs(self) -> tuple[Port, ...]:  # type: ignore[override]
         """The message."""
-        return (_message_port(self.system),)
+        return (message_port(registry.get(self.system).delivered_kind),)
 
     def prepare(self) -> None:
         """Check the names and load the model."""
@@ -161,24 +164,39 @@ class Decoder(Stage):
         parts = dict(zip((port.name for port in self.inputs), arrays, strict=True))
         bits = parts.get("bits", np.zeros(0, np.uint8))
         symbols = parts.get("symbols", np.zeros(0, np.complex64))
+        llr = reliability.unpacked(meta.get("llr", ""), len(bits))
+        meta = {key: value for key, value in meta.items() if key not in ("llr", "soft")}
         reason = meta.get("reason")
         if reason is not None or not len(bits) + len(symbols):
-            nothing = _nothing(meta, self.outputs[0])
-            return (nothing,), {**meta, "delivered": False, "concealed": 1, "reason": reason or "empty"}
+            nothing = _nothing(meta, registry.get(self.system).delivered_kind)
+            meta = {**meta, **_described(nothing)}
+            return (nothing.data.ravel(),), {**meta, "delivered": False, "concealed": 1, "reason": reason or "empty"}
         bits_ok = segmentation.bits_ok(len(bits), meta.get("blocks_ok", [1]))
-        received = Received(bits, bits_ok, symbols, parts.get("noise_var", np.zeros(0, np.float32)))
+        received = Received(bits, bits_ok, symbols, parts.get("noise_var", np.zeros(0, np.float32)), llr)
         message, concealed = registry.get(self.system).decode(received, meta, self.model, self.device)
         failed = not bits_ok.all() or concealed > 0
-        meta = {**meta, "delivered": not failed, "concealed": concealed, "reason": "channel" if failed else None}
+        meta = {**meta, **_described(message)}
+        meta |= {"delivered": not failed, "concealed": concealed, "reason": "channel" if failed else None}
         return (message.data.ravel(),), meta
 
 
-def _message_port(system: str) -> Port:
-    return Port("message", np.float32 if registry.get(system).kind == "speech" else np.uint8)
+def message_port(kind: str) -> Port:
+    """The port of a message of that kind."""
+    return Port("message", np.float32 if kind == "speech" else np.uint8)
 
 
-def _nothing(meta: Meta, port: Port) -> NDArray[Any]:
+def _described(message: Message) -> Meta:
+    """What a receiver adds to the meta: for speech and text what came, for a picture what the system says of it."""
+    if message.kind == "image":
+        return dict(message.meta)
+    about = {key: message.meta[key] for key in ("text", "sample_rate") if key in message.meta}
+    return {"kind": message.kind, "shape": list(message.data.shape), **about}
+
+
+def _nothing(meta: Meta, kind: str) -> Message:
     """What stands for a message of which nothing came: a grey picture, silence, no text."""
-    if meta.get("kind") == "image":
-        return np.full(int(np.prod(meta["shape"])), GREY, np.uint8)
-    return np.zeros(int(np.prod(meta["shape"])) if meta.get("kind") == "speech" else 0, port.dtype)
+    if kind == "image":
+        return Message(kind, np.full(meta["shape"], GREY, np.uint8))
+    if kind == "speech":
+        return Message(kind, np.zeros(int(np.prod(meta["shape"])), np.float32), {"text": ""})
+    return text_message("")
