@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech to symbols, and symbols to token logits, by ONNX Runtime."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...speech.ctc import TOKENS
+from ...speech.features import BINS, features
+from ...zoo import Model, load
+from .symbols import SYMBOLS, to_symbols, to_values
+
+PARTS = ("recogniser", "channel_encoder", "channel_decoder")
+Floats = NDArray[np.float32]
+Symbols = NDArray[np.complex64]
+
+
+class Codec:
+    """One DeepSC-ST model."""
+
+    def __init__(self, variant: str, device: str = "auto") -> None:
+        self.model: Model = load("deepsc_st", variant, device)
+        self.bands = int(self.model.card.get("bands", BINS))
+        self.interleaved = bool(self.model.card.get("interleaved", True))
+        self.adaptive = bool(self.model.card.get("snr_adaptive", True))
+        for part in PARTS:
+            self.model.session(part)
+
+    def logits(self, audio: Floats) -> Floats:
+        """Token logits [L, 29] of 16 kHz speech [n], 25 frames a second, without a channel."""
+        return self.model.run("recogniser", features(audio, self.bands)[None])[0][0]
+
+    def encode(self, audio: Floats, esn0_db: float) -> Symbols:
+        """complex64 [20 L] of mean energy 1, made for a channel of that Es/N0 in dB."""
+        logits = self.logits(audio)
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities = (powers / powers.sum(1, keepdims=True))[None]
+        told = [np.array([esn0_db], np.float32)] if self.adaptive else []
+        (values,) = self.model.run("channel_encoder", probabilities, *told)
+        return to_symbols(values[0], self.interleaved)
+
+    def decode(self, symbols: Symbols, noise_var: Floats) -> Floats:
+        """Token logits [L, 29] of equalised symbols [n] and the noise variance of each [n]; L = floor(n / 20)."""
+        if symbols.size < SYMBOLS:
+            return np.zeros((0, TOKENS), np.float32)
+        values, variances = to_values(symbols, noise_var, self.interleaved)
+        told = [variances[None]] if self.adaptive else []
+        return self.model.run("channel_decoder", values[None], *told)[0][0]
+
+
+@lru_cache(maxsize=4)
+def codec(variant: str, device: str = "auto") -> Codec:
+    """The codec of a model, made once a process."""
+    return Codec(variant, device)
