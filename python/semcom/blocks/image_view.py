@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..media.overlay import with_doubt
 from ..message import Meta
 from ..packets import PacketBlock
 from ..stage import Port
@@ -18,12 +19,14 @@ class image_view(PacketBlock):
     """Shows the latest picture, uint8 [H*W*3], in a Qt widget with a line about it below.
 
     The line has what the meta tells (name, MCS, failed code blocks) and, where the picture was sent from this process
-    and has come through a link, its PSNR. `widget` makes the widget; without it pictures are only counted.
+    and has come through a link, its PSNR. `widget` makes the widget; without it pictures are only counted. `doubt` marks
+    in red what the receiver is not sure of, for systems that tell (vq_deepsc).
     """
 
-    def __init__(self, title: str = "") -> None:
+    def __init__(self, title: str = "", doubt: bool = False) -> None:
         super().__init__("image_view", (Port("message", np.uint8),), ())
         self.heading = title
+        self.doubt = doubt
         self._widget: Any = None
 
     def widget(self) -> Any:
@@ -36,7 +39,12 @@ class image_view(PacketBlock):
         """Hand one picture to the user interface's thread."""
         if self._widget is not None:
             picture = np.ascontiguousarray(arrays[0].reshape(meta["shape"]))
-            self._widget.arrived.emit(picture, caption(picture, meta))
+            text = caption(picture, meta)
+            self._widget.arrived.emit(with_doubt(picture, meta.get("doubt")) if self.doubt else picture, text)
+
+    def set_doubt(self, doubt: bool) -> None:
+        """Mark doubtful parts from the next picture on, or no longer."""
+        self.doubt = doubt
 
 
 def caption(picture: NDArray[np.uint8], meta: Meta) -> str:
