@@ -95,9 +95,13 @@ def parser() -> argparse.ArgumentParser:
 
     add_commands(commands)  # bench, plot
 
-    sub = commands.add_parser("demo", help="the main demonstration: a photograph through NCSC and its rivals")
-    sub.add_argument("name", nargs="?", default="image", choices=("image",))
-    sub.add_argument("--input", type=Path, help="your own picture instead of the packaged photograph")
+    sub = commands.add_parser(
+        "demo", help="image: a photograph through NCSC and its rivals; speech: a page in the browser"
+    )
+    sub.add_argument("name", nargs="?", default="image", choices=("image", "speech"))
+    sub.add_argument("--input", type=Path, help="your own picture or recording instead of the packaged ones")
+    sub.add_argument("--port", type=int, default=8090, help="speech: of the page at 127.0.0.1 (default 8090)")
+    sub.add_argument("--no-browser", action="store_true", help="speech: do not open the page")
     sub.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR", help="default out/demo")
     sub.add_argument("--seed", type=int, default=0)
     sub.set_defaults(function=command_demo)
@@ -351,7 +355,14 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
 
 
 def command_demo(arguments: argparse.Namespace) -> int:
-    """`semcom demo image`, what `make demo` runs."""
+    """`semcom demo image`, what `make demo` runs, and `semcom demo speech`."""
+    if arguments.name == "speech":
+        from .speech_demo import serve
+
+        if not 1 <= arguments.port <= 65535:
+            raise ValueError(f"port must be from 1 to 65535, not {arguments.port}")
+        serve(arguments.port, not arguments.no_browser, arguments.input)
+        return 0
     from .demo import image_demo
 
     prepare_output(arguments.output)
