@@ -9,15 +9,24 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from ..message import Message, Meta
+
 MAX_ENTRIES = 256
 MAX_BYTES = 256_000_000
 
 
 class Original(NamedTuple):
-    """A message as it was sent."""
+    """A message as it was sent; `meta` is that of the message, for example the transcript of speech."""
 
     name: str
     data: NDArray[Any]
+    kind: str = "image"
+    meta: Meta | None = None
+
+    @property
+    def message(self) -> Message:
+        """The same as a message."""
+        return Message(self.kind, self.data, dict(self.meta or {}))
 
 
 class Originals:

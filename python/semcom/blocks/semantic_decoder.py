@@ -14,6 +14,11 @@ class semantic_decoder(SystemBlock):
     nothing failed.
     """
 
-    def __init__(self, system: str = "ncsc", model: str = "", device: str = "auto", payload: str = "") -> None:
+    kind_of = "delivered_kind"
+
+    def __init__(
+        self, system: str = "ncsc", model: str = "", device: str = "auto", payload: str = "", kind: str = ""
+    ) -> None:
         self.check_payload(system, payload)
+        self.check_kind(system, kind)
         super().__init__(Decoder(system=system, model=model, device=device), type(self).__name__)

@@ -10,10 +10,10 @@ from .system_block import SystemBlock
 class semantic_encoder(SystemBlock):
     """Encodes each message with a semantic system to bits, uint8 of 0 and 1, to symbols, complex64, or both.
 
-    Which ports there are is the system's own matter; a `payload` that is given is checked against it. Limits above
-    zero cap a message: `max_bits` directly, `max_bpp` in bit per pixel, `airtime` in symbols at `mcs`. `quality` below
-    zero and an empty `model` are the system's defaults. What does not fit is sent as an empty packet with `reason`
-    "does_not_fit". `esn0_db` is what systems that adapt to the channel take it to be.
+    Which ports there are is the system's own matter; `payload`, and `kind` of its messages, are checked against it
+    where they are given. Limits above zero cap a message: `max_bits` directly, `max_bpp` in bit per pixel, `airtime` in
+    symbols at `mcs`. `quality` below zero and an empty `model` are the system's defaults. What does not fit is sent as
+    an empty packet with `reason` "does_not_fit". `esn0_db` is what systems that adapt to the channel take it to be.
     """
 
     def __init__(
@@ -28,8 +28,10 @@ class semantic_encoder(SystemBlock):
         device: str = "auto",
         payload: str = "",
         esn0_db: float | None = None,
+        kind: str = "",
     ) -> None:
         self.check_payload(system, payload)
+        self.check_kind(system, kind)
         stage = Encoder(
             system=system,
             model=model,

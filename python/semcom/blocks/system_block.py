@@ -9,7 +9,9 @@ from .stage_block import StageBlock
 
 
 class SystemBlock(StageBlock):
-    """A stage with a `system` and a `model`."""
+    """A stage with a `system` and a `model`. `kind_of` names the system's attribute for its messages at this end."""
+
+    kind_of = "kind"
 
     @staticmethod
     def check_payload(system: str, payload: str) -> None:
@@ -19,11 +21,20 @@ class SystemBlock(StageBlock):
             raise ValueError(f"payload of {system} is {found}, not {payload}")
 
     @classmethod
-    def knows(cls, system: str, model: str = "", payload: str = "") -> bool:
-        """Whether the registry has that system with that model and payload; for Companion: a wrong one turns red."""
+    def check_kind(cls, system: str, kind: str) -> None:
+        """ValueError unless the messages at this end are of the kind expected; an empty `kind` expects nothing."""
+        found = getattr(registry.get(system), cls.kind_of)
+        if kind not in ("", found):
+            raise ValueError(f"messages of {system} are {found} here, not {kind}")
+
+    @classmethod
+    def knows(cls, system: str, model: str = "", payload: str = "", kind: str = "") -> bool:
+        """Whether the registry has that system with that model, payload and kind; for Companion: a wrong one turns
+        red."""
         try:
             registry.get(system).check(Request(model=model))
             cls.check_payload(system, payload)
+            cls.check_kind(system, kind)
         except ValueError:
             return False
         return True

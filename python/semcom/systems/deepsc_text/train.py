@@ -122,8 +122,9 @@ def train(
 ) -> None:
     """Train until `time_budget_s` of wall time is used up, runs before a `resume` counted in.
 
-    The loss is the cross-entropy of characters; `loss` is not looked at. `output` receives `checkpoint.pt` (resumable), `weights.pt` (averaged) and `log.jsonl`. SIGTERM and Ctrl-C save a
-    checkpoint first. ValueError where `data` has too few texts.
+    The loss is the cross-entropy of characters; `loss` is not looked at. `output` receives `checkpoint.pt` (resumable),
+    `weights.pt` (averaged) and `log.jsonl`. SIGTERM and Ctrl-C save a checkpoint first. ValueError where `data` has too
+    few texts.
     """
     texts = read_texts(data)
     if sum(map(len, texts)) < 2000:
