@@ -22,8 +22,8 @@ BATCH = 16  # tiles that the networks take at once
 CERTAIN = 31.75  # log-likelihood ratio of a bit that arrived
 DOUBT = 0.9  # a vector counts as concealed where its most likely code is less likely than this
 CELL = 4  # pixels a side of a cell of the map of damage
-PRIOR_ROUNDS = 2  # of the choice of cheaper codes
-LAMBDAS = 8  # steps of the search for the weight of bits
+PRIOR_ROUNDS = 3  # of the choice of cheaper codes
+LAMBDAS = 7  # steps of the search for the weight of bits
 
 Picture = NDArray[np.uint8]
 Features = list[NDArray[np.float32]]
@@ -133,6 +133,7 @@ class Codec:
         good = np.ones(len(bits), np.bool_) if bits_ok is None else bits_ok
         if llr is None or len(llr) != len(bits):
             llr = np.where(good, np.float32(CERTAIN) * (1 - 2 * bits.astype(np.float32)), np.float32(0))
+        llr = np.nan_to_num(llr, nan=0.0).clip(-CERTAIN, CERTAIN)
         if np.abs(llr).min(initial=CERTAIN) >= CERTAIN:
             return Decoded(self.picture(self.vectors(received), height, width))
         if not repair or "repair.onnx" not in self.model.card["files"]:

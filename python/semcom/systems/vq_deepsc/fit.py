@@ -243,7 +243,7 @@ def fit(folder: Path, data: list[Path], seconds: float = 300.0, most: int = 2000
     geometry = codec.geometry
     pictures = tiles(data, most)
     indices = [np.concatenate(parts) for parts in zip(
-        *(codec.indices(codec.tiles(p)[0]) for p in pictures), strict=True
+        *(codec.indices(codec.tiles(p)) for p in pictures), strict=True
     )]  # fmt: skip
     held = [index[::HELD_OUT] for index in indices]
     learnt = [np.delete(index, np.s_[::HELD_OUT], axis=0) for index in indices]
