@@ -74,7 +74,7 @@ class Quantiser(nn.Module):
         count = len(self.codes)
         with torch.no_grad():
             share = torch.bincount(nearest, minlength=count) / len(nearest)
-            self.usage.lerp_(share, 1 - MEMORY)
+            self.usage.lerp_(share.to(self.usage.dtype), 1 - MEMORY)
         loss = F.mse_loss(hard, rows.detach()) + COMMITMENT * F.mse_loss(rows, hard.detach())
         if self.soft:
             # the vector that is sent goes on; gradients reach the encoder as if the weighted mean of all codes had

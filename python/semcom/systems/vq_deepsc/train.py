@@ -128,8 +128,8 @@ def train(
     device: str = "cpu",
     seed: int = 1,
 ) -> None:
-    """Train until `time_budget_s` of wall time is used up, runs before a `resume` counted in, or this run has done
-    `max_steps`; the rate follows what is nearer to its end.
+    """Train until `time_budget_s` of wall time is used up or `max_steps` are done, runs before a `resume` counted in;
+    the rate follows what is nearer to its end.
 
     `output` receives `checkpoint.pt` (resumable), `branch.pt` (the same, when the rate begins to fall), `weights.pt`
     and `log.jsonl`. SIGTERM and Ctrl-C save a checkpoint first. `start` is the weights of another run, whose clock
@@ -186,7 +186,7 @@ def train(
             start_codebooks(model, _to_floats(pictures.batch(32), device))
     torch.manual_seed(seed + step)
     pictures.random = np.random.default_rng([seed, step])
-    stopping, first_step = False, step
+    stopping = False
 
     def stop(*_: object) -> None:
         nonlocal stopping
@@ -210,8 +210,7 @@ def train(
         print(json.dumps(row), flush=True)
 
     def progress() -> float:
-        steps = (step - first_step) / max_steps if max_steps else 0.0
-        return max(elapsed / time_budget_s, steps)
+        return max(elapsed / time_budget_s, step / max_steps if max_steps else 0.0)
 
     grids = [windows(SIDE, 2, first).to(device) for first in (0, 1)]  # every other place, by turns: a quarter the work
     begun = last_log = last_save = time.time()
