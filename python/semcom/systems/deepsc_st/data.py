@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from ...speech.ctc import encode_text, normalise
 from ...speech.features import SAMPLE_RATE, features, frame_count, output_frames
 
 LONGEST_S, SHORTEST_S = 17.0, 0.25
-FEWEST = 16  # rows of a batch, however long: a step of a recurrent layer takes as long for fewer
+FEWEST = 8  # rows of a batch, however long: a step of a recurrent layer takes as long for fewer
 SPEEDS = (0.88, 1.14)
-TIME_MASKS, BAND_MASKS = 2, 2
+TIME_MASKS, BAND_MASKS = 2, 1
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ def read_manifest(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
-def load(folder: Path, split: str) -> list[Utterance]:
-    """Utterances of a split of 0.25 to 17 s, in the order of the manifest; rows without a split are `train`.
+def load_voices(folder: Path, split: str) -> list[tuple[Utterance, str]]:
+    """Utterances of a split of 0.25 to 17 s with their speakers, in the order of the manifest.
 
-    ValueError for speech at another rate than 16 kHz.
+    Rows without a split are `train`. ValueError for speech at another rate than 16 kHz.
     """
     import soundfile
 
@@ -55,8 +56,14 @@ def load(folder: Path, split: str) -> list[Utterance]:
         if rate != SAMPLE_RATE:
             raise ValueError(f"{folder / row['file']}: speech for training must be at 16000 Hz, not {rate}")
         if SHORTEST_S <= len(audio) / rate <= LONGEST_S:
-            found.append(Utterance(np.ascontiguousarray(audio[:, 0]), normalise(row["transcript"])))
+            utterance = Utterance(np.ascontiguousarray(audio[:, 0]), normalise(row["transcript"]))
+            found.append((utterance, row.get("speaker", "")))
     return found
+
+
+def load(folder: Path, split: str) -> list[Utterance]:
+    """The utterances alone."""
+    return [utterance for utterance, _ in load_voices(folder, split)]
 
 
 def needed_frames(tokens: NDArray[np.int64]) -> int:
@@ -70,24 +77,35 @@ def change_speed(audio: NDArray[np.float32], factor: float) -> NDArray[np.float3
     return np.interp(at, np.arange(len(audio)), audio).astype(np.float32)
 
 
+@lru_cache(maxsize=1)
+def noise_bank() -> NDArray[np.float32]:
+    """Noises of unit variance, float32 [12, 2^19], whose power falls with frequency by exponents of 0 to 2."""
+    random = np.random.default_rng(0)
+    size = 1 << 19
+    bank = np.empty((12, size), np.float32)
+    for exponent, row in zip(np.linspace(0, 1, len(bank)), bank, strict=True):
+        spectrum = np.fft.rfft(random.standard_normal(size))
+        row[:] = np.fft.irfft(spectrum / np.maximum(np.arange(len(spectrum)), size / 400) ** exponent)
+        row /= row.std()
+    return bank
+
+
 def coloured_noise(count: int, random: np.random.Generator) -> NDArray[np.float32]:
-    """Noise of unit variance, float32 [count], whose power falls with frequency by an exponent of 0 to 2."""
-    size = 1 << max(count - 1, 1).bit_length()  # a power of two: fast
-    spectrum = np.fft.rfft(random.standard_normal(size))
-    spectrum /= np.maximum(np.arange(len(spectrum)), size / 400) ** random.uniform(0, 1)
-    noise = np.fft.irfft(spectrum)[:count]
-    return (noise / (noise.std() + 1e-12)).astype(np.float32)
+    """A piece [count] of one of the noises."""
+    bank = noise_bank()
+    start = int(random.integers(bank.shape[1] - count + 1))
+    return bank[int(random.integers(len(bank))), start : start + count]
 
 
 def augment(audio: NDArray[np.int16], random: np.random.Generator) -> NDArray[np.float32]:
     """At another speed, sometimes with silence around it, with coloured noise at 5 to 40 dB, or clipped."""
     out = audio.astype(np.float32) / 32768
-    if random.random() < 0.8:
+    if random.random() < 0.7:
         out = change_speed(out, random.uniform(*SPEEDS))
     if random.random() < 0.2:
         out = np.pad(out, tuple(random.integers(0, SAMPLE_RATE // 3, 2)))
     level = float(out.std()) + 1e-6
-    if random.random() < 0.6:
+    if random.random() < 0.4:
         out = out + level * 10 ** (-random.uniform(5, 40) / 20) * coloured_noise(len(out), random)
     if random.random() < 0.05:
         out = np.clip(out, -1.5 * level, 1.5 * level)
@@ -98,7 +116,7 @@ def mask_bands(frames: NDArray[np.float32], random: np.random.Generator) -> NDAr
     """Some stretches of time and of bands set to the mean (SpecAugment, Park et al., Interspeech 2019), in place."""
     steps, bands = frames.shape
     for _ in range(TIME_MASKS):
-        width = int(random.integers(0, max(2, min(30, steps // 6))))
+        width = int(random.integers(0, max(2, min(20, steps // 6))))
         start = int(random.integers(0, max(1, steps - width)))
         frames[start : start + width] = 0
     for _ in range(BAND_MASKS):
@@ -142,7 +160,7 @@ def make_batch(utterances: Sequence[Utterance], bands: int, random: np.random.Ge
 def batches(
     utterances: Sequence[Utterance], seconds: float, random: np.random.Generator, ascending: bool = False
 ) -> Iterator[list[Utterance]]:
-    """One pass: lists of utterances of like lengths, `seconds` in all where padded but at least 16, in random order.
+    """One pass: lists of utterances of like lengths, `seconds` in all where padded but at least 8, in random order.
 
     `ascending`: from short to long, as the first pass of Deep Speech 2 ("SortaGrad").
     """

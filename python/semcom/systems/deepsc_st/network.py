@@ -40,18 +40,24 @@ SIZES = {
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of [B, T, C] whose statistics leave padded frames out."""
+    """Batch normalisation of [B, C, ...] whose statistics leave padded frames out."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, momentum=0.003)  # the paper's 0.997 of the past
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """Of the shape of x; mask is 1 in frames that count and 0 elsewhere, [B, T]."""
-        flat = x.float().reshape(-1, x.shape[-1])
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Of the shape of x; mask is 1 where values count and 0 elsewhere, of a shape that x can be multiplied by.
+
+        x must be 0 where mask is.
+        """
         if not self.training:
-            return super().forward(flat).reshape(x.shape)
-        kept = flat if mask is None else flat[mask.reshape(-1) > 0]
-        mean, variance = kept.mean(0), kept.var(0, unbiased=False)
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        others = [axis for axis in range(x.ndim) if axis != 1]
+        count = x.numel() / x.shape[1]
+        if mask is not None:
+            count = float(mask.sum()) * count / (mask.numel() / mask.shape[1])
+        mean = x.sum(others, dtype=torch.float32) / count
+        variance = x.square().sum(others, dtype=torch.float32) / count - mean.square()
         with torch.no_grad():
             assert self.running_mean is not None and self.running_var is not None
             assert self.num_batches_tracked is not None
@@ -59,8 +65,9 @@ class MaskedBatchNorm(nn.BatchNorm1d):
             share = max(0.003, 1 / float(self.num_batches_tracked))  # an average at first
             self.running_mean.lerp_(mean, share)
             self.running_var.lerp_(variance, share)
-        scale = torch.rsqrt(variance + self.eps) * self.weight
-        return torch.addcmul(self.bias - mean * scale, x, scale)
+        scale = torch.rsqrt(variance.clamp_min(0) + self.eps) * self.weight
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        return torch.addcmul((self.bias - mean * scale).view(shape), x, scale.view(shape))
 
 
 class Recogniser(nn.Module):
@@ -90,21 +97,19 @@ class Recogniser(nn.Module):
         mask = None
         for convolution, norm in zip(self.convolutions, self.convolution_norms, strict=True):
             x = F.relu6(convolution(x))
-            if lengths is not None:
-                lengths = torch.div(lengths - 1, 2, rounding_mode="floor") + 1
-                mask = valid(lengths, x.shape[2])
-            shape = x.permute(0, 2, 3, 1)  # a norm for each channel, over time and frequency
-            per_band = None if mask is None else mask[:, :, None].expand(shape.shape[:3]).flatten(1)
-            y = norm(shape.flatten(1, 2), per_band)
-            x = y.reshape(shape.shape).permute(0, 3, 1, 2)
-            if mask is not None:
-                x = x * mask[:, None, :, None]  # the zeros that padding of the next convolution has
+            if lengths is None:
+                x = norm(x)
+                continue
+            lengths = torch.div(lengths - 1, 2, rounding_mode="floor") + 1
+            mask = valid(lengths, x.shape[2])[:, None]
+            column = mask[..., None]
+            x = norm(x * column, column) * column  # the zeros that padding of the next convolution has
         x = x.permute(0, 2, 1, 3).flatten(2)
         for number, layer in enumerate(self.recurrent):
             if number:
-                x = self.norms[number - 1](x, mask)
+                x = self.norms[number - 1](x.transpose(1, 2), mask).transpose(1, 2)
             x = layer(F.dropout(x, self.dropout, self.training), lengths)
-        return self.norms[-1](x, mask), lengths
+        return self.norms[-1](x.transpose(1, 2), mask).transpose(1, 2), lengths
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Logits [B, L, 29] and lengths [B]; `lengths` counts the valid frames of each row, None: all."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -17,14 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...speech.ctc import BLANK, greedy
+from .checkpoint import write_aside
 from .data import Utterance, batches, load, make_batch
 from .export import restore
 from .network import REALS, DeepScSt
 from .symbols import SYMBOLS, send_order
 
-BATCH_S = 110.0  # seconds of speech in a batch
-RECOGNISER_SHARE = {False: 0.75, True: 0.3}  # of the time before the channel comes in; less with a `start`
-DROPOUT = 0.25
+BATCH_S = 72.0  # seconds of speech in a batch
+RECOGNISER_SHARE = {False: 0.8, True: 0.3}  # of the time before the channel comes in; less with a `start`
+DROPOUT = 0.1
 LEARNING_RATE = {"small": 1e-3, "paper": 1e-4}
 ESN0_DB = (-8.0, 20.0)
 BLOCK = 128  # symbols with one fade
@@ -142,11 +142,20 @@ def train(
     """Train until `time_budget_s` of wall time is used up, runs before a `resume` counted in.
 
     The recogniser alone first, then all of it end to end over random channels: AWGN, Rayleigh and Rician of -8 to
-    20 dB for `small`, Rician at 8 dB for `paper`. `output` receives `checkpoint.pt` (resumable), `weights.pt`
-    (averaged) and `log.jsonl` with character error rates. SIGTERM and Ctrl-C save a checkpoint first. `start`, the
-    weights of another run or the folder of an exported model, is the beginning of this one. The loss is always CTC;
-    `loss` and `rate_lambda` belong to systems of pictures. ValueError where `data` has no speech.
+    20 dB for `small`, Rician at 8 dB for `paper`. Preset `tacotron2` trains the synthesiser instead. `output` receives
+    `checkpoint.pt` (resumable), `weights.pt` (averaged) and `log.jsonl` with character error rates. SIGTERM and Ctrl-C
+    save a checkpoint first. `start`, the weights of another run or the folder of an exported model, is the beginning
+    of this one. The loss is always CTC; `loss` and `rate_lambda` belong to systems of pictures. ValueError where
+    `data` has no speech.
     """
+    if preset == "tacotron2":
+        from .tacotron2_train import train as train_speech
+
+        train_speech(
+            data, output, time_budget_s=time_budget_s, learning_rate=learning_rate or 1e-3, threads=threads,
+            resume=resume, device=device, seed=seed,
+        )  # fmt: skip
+        return
     if rate_lambda is not None:
         raise ValueError("--lambda is for ncsc: deepsc_st has no rate to weigh")
     training, sets = load_sets(data)
@@ -197,7 +206,7 @@ def train(
         print(json.dumps(row), flush=True)
 
     begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
-    running = 0.0
+    running = math.nan
     model.train()
     while not stopping and elapsed < time_budget_s:
         share = elapsed / time_budget_s
@@ -228,7 +237,8 @@ def train(
                     average[key].copy_(value)
         now = time.time()
         elapsed = now - begun
-        running = float(objective.detach()) if step == 1 else 0.98 * running + 0.02 * float(objective.detach())
+        value = float(objective.detach())
+        running = value if math.isnan(running) else 0.98 * running + 0.02 * value
         if step % 50 == 0:
             print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} loss {running:.3f}", flush=True)
         if now - last_save > 120:
@@ -257,10 +267,3 @@ def channel_loss(
     told, noise_var = (torch.from_numpy(a).float().to(device) for a in (assumed, variance))
     received = model.over_channel(logits.float().softmax(-1), lengths, told, noise_var, noise)
     return ctc(received, lengths, tokens, counts)
-
-
-def write_aside(path: Path, state: object) -> None:
-    """Save so that a kill in the middle leaves the old file."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
