@@ -10,6 +10,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+SILENCE = 1e-4  # RMS, -80 dB
+
+
+def silent(speech: NDArray[np.float32]) -> bool:
+    """Whether there is nothing to recognise: some networks make words up from digital silence."""
+    return not speech.size or float(np.sqrt(np.mean(np.square(speech, dtype=np.float64)))) < SILENCE
+
 
 class Recogniser(ABC):
     """16 kHz speech, float32 [N], to text. Loading waits for `prepare` or the first utterance."""

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from ...message import SAMPLE_RATE
 from ...text.alphabet import normalise
-from .base import Recogniser
+from .base import Recogniser, silent
+
+WHOLE = {"vad_threshold": "0.0", "vad_max_segment_duration": "60.0"}
 
 
 class Moonshine(Recogniser):
-    """The package's own runtime; it finds the speech in the recording by itself."""
+    """The package's own runtime, without its search for speech, which remembers earlier utterances."""
 
     name = "moonshine"
     packages = ("moonshine_voice",)
@@ -41,11 +43,11 @@ class Moonshine(Recogniser):
             from moonshine_voice.moonshine_api import ModelArch
             from moonshine_voice.transcriber import Transcriber
 
-            self._model = Transcriber(str(folder), ModelArch.TINY)
+            self._model = Transcriber(str(folder), ModelArch.TINY, options=WHOLE)
 
     def recognise(self, speech: NDArray[np.float32]) -> str:
         """Text in the alphabet."""
-        if not speech.size:
+        if silent(speech):
             return ""
         self.prepare()
         with self._lock:

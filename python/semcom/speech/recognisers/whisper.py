@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...text.alphabet import normalise
-from .base import Recogniser
-
-SILENCE = 1e-4  # RMS; Whisper makes words up from digital silence
+from .base import Recogniser, silent
 
 
 class Whisper(Recogniser):
@@ -46,7 +44,7 @@ class Whisper(Recogniser):
 
     def recognise(self, speech: NDArray[np.float32]) -> str:
         """Text in the alphabet."""
-        if not speech.size or float(np.sqrt(np.mean(np.square(speech, dtype=np.float64)))) < SILENCE:
+        if silent(speech):
             return ""
         self.prepare()
         with self._lock:
