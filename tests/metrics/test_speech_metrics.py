@@ -47,7 +47,8 @@ def test_rates_agree_with_jiwer():
 
 
 def record(reference, text, before=None, **more):
-    return {"reference": reference, "text": text, "without_channel": before, "seconds": 2.0, "symbols_total": 100} | more
+    texts = {"reference": reference, "text": text, "without_channel": before}
+    return texts | {"seconds": 2.0, "symbols_total": 100} | more
 
 
 def test_corpus_rates_are_of_summed_counts():

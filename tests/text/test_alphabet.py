@@ -18,8 +18,9 @@ from gnuradio.semcom.text.numbers import cardinal, ordinal, spell_numbers, year
         ("Author of the danger trail, Philip Steels, etc.", "author of the danger trail philip steels etc"),
         ("Mr. O'Brien’s “dog” didn’t bark -- 'so' what?", "mister o'brien's dog didn't bark so what"),
         ("café, naïve & Ωmega", "cafe naive and mega"),
-        ("In 1905 I paid 1,204.50; the 21st, 3rd and 12th of 40 %", "in nineteen oh five i paid one thousand two hundred "
-         "four point five zero the twenty first third and twelfth of forty percent"),
+        ("In 1905 I paid 1,204.50; the 21st, 3rd and 12th of 40 %",
+         "in nineteen oh five i paid one thousand two hundred four point five zero the twenty first third and twelfth "
+         "of forty percent"),
         ("Agent 007, line 2000", "agent zero zero seven line two thousand"),
         ("", ""),
         (" \n\t ", ""),
