@@ -17,6 +17,7 @@ from .segmentation import Layout
 
 STEP = 0.25  # of a log-likelihood ratio in one byte
 LARGEST = 127 * STEP
+NOT_SENT = 0.5  # of a bit that only the failed decoder knows: 28 to 45 % of those are wrong (measured)
 
 LLR = NDArray[np.float32]
 
@@ -26,8 +27,8 @@ def of_blocks(llr: LLR, bits: NDArray[np.uint8], ok: NDArray[np.bool_], plan: La
 
     `bits` [blocks, payload] and `ok` [blocks] are what the decoder made of them. Bits of good blocks are certain. A
     failed LDPC block tells what the channel said of its information bits; of the few that are never sent (the first
-    two columns of 38.212) the decoder's decision counts as a bit of average reliability. Failed polar blocks, whose
-    information bits are not sent as such, tell nothing.
+    two columns of 38.212) the decoder's decision counts a little. Failed polar blocks, whose information bits are not
+    sent as such, tell nothing.
     """
     sign = 1.0 - 2.0 * bits.astype(np.float32)
     found = np.where(ok[:, None], LARGEST * sign, 0.0).astype(np.float32)
@@ -35,8 +36,7 @@ def of_blocks(llr: LLR, bits: NDArray[np.uint8], ok: NDArray[np.bool_], plan: La
         bad = np.flatnonzero(~ok)
         places = ldpc_code(plan.k, plan.n).systematic()[: plan.block_payload]
         sent = places >= 0
-        average = np.median(np.abs(llr[bad]), axis=1, keepdims=True)
-        found[bad] = np.where(sent, llr[bad][:, places], average * sign[bad])
+        found[bad] = np.where(sent, llr[bad][:, places], NOT_SENT * sign[bad])
     return found.reshape(-1)[: plan.bits]
 
 

@@ -9,6 +9,7 @@ index its label, most significant bit first. The label of a code is its number (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def unpack(bits: NDArray[np.uint8], labels: Labels, geometry: Geometry) -> Indic
     return indices
 
 
-def split(values: NDArray[np.generic], geometry: Geometry) -> list[NDArray[np.generic]]:
+def split(values: NDArray[Any], geometry: Geometry) -> list[NDArray[Any]]:
     """One value a bit, [T * geometry.bits], by scale: [T, h, w, bits per index]."""
     tiles = values.reshape(-1, geometry.bits)
     ends = np.cumsum([scale.bits for scale in geometry.scales])[:-1]

@@ -221,8 +221,8 @@ class Codec:
     def decode_short(
         self, bits: NDArray[np.uint8], height: int, width: int, bits_ok: NDArray[np.bool_] | None = None
     ) -> Decoded:
-        """The picture of an entropy-coded message: of a damaged one its undamaged beginning, and what the prior makes of
-        the rest. Where damage shows only at the end nobody knows where it begins, and nothing of it is used."""
+        """The picture of an entropy-coded message: of a damaged one its undamaged beginning, and what the prior makes
+        of the rest. Where damage shows only at the end nobody knows where it begins, and nothing of it is used."""
         assert self.prior is not None
         rows, columns = tile_grid(height, width)
         whole = len(bits) // 8 * 8

@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import io
 import os
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -227,14 +228,14 @@ def to_onnx(model: Repair, geometry: Geometry) -> bytes:
     inputs = [torch.zeros(1, scale.codes, scale.grid, scale.grid) for scale in geometry.scales]
     names = [scale.name for scale in geometry.scales]
     outputs = [f"belief{scale.level}" for scale in geometry.scales]
-    out = io.BytesIO()
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        path = Path(folder) / "repair.onnx"
         torch.onnx.export(
-            model, tuple(inputs), out, input_names=names, output_names=outputs, opset_version=17, dynamo=False,
+            model, tuple(inputs), str(path), input_names=names, output_names=outputs, opset_version=17, dynamo=False,
             dynamic_axes={name: {0: "tiles"} for name in (*names, *outputs)},
         )  # fmt: skip
-    return out.getvalue()
+        return path.read_bytes()
 
 
 def fit(folder: Path, data: list[Path], seconds: float = 300.0, most: int = 2000) -> dict[str, float]:
@@ -253,8 +254,8 @@ def fit(folder: Path, data: list[Path], seconds: float = 300.0, most: int = 2000
     prior = exact.Prior(arrays, geometry)
     sizes = np.array([8 * len(prior.encode([index[k : k + 1] for index in held])) for k in range(len(held[0]))])
     measured = {
-        "bits_mean": round(float(sizes.mean()), 1), "bits_p90": int(np.quantile(sizes, 0.9)), "bits_max": int(sizes.max()),
-        "saved": round(1 - float(sizes.mean()) / geometry.bits, 4), "tiles": len(sizes),
+        "bits_mean": round(float(sizes.mean()), 1), "bits_p90": int(np.quantile(sizes, 0.9)),
+        "bits_max": int(sizes.max()), "saved": round(1 - float(sizes.mean()) / geometry.bits, 4), "tiles": len(sizes),
     }  # fmt: skip
     print(f"prior: {measured}", flush=True)
     graph = to_onnx(fit_repair(learnt, codec, seconds / 2), geometry)

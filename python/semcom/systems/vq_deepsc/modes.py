@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from ...phy import adaptation, mcs, segmentation
 from ...zoo import available, find
@@ -88,7 +89,7 @@ def usual_bits(mode: Mode) -> int:
     return get_geometry(card["scales"]).bits
 
 
-def choose(model: str, airtime: int, outage: float, **conditions: object) -> tuple[str, str]:
+def choose(model: str, airtime: int, outage: float, **conditions: Any) -> tuple[str, str]:
     """MCS and mode for pictures of one tile within an airtime in symbols (0: not limited).
 
     The first of the modes that fits by any MCS that loses it with a probability of at most `outage`, over the most
@@ -100,12 +101,17 @@ def choose(model: str, airtime: int, outage: float, **conditions: object) -> tup
     for mode in modes:
         bits = usual_bits(mode)
         fitting = [s for s in coded if not airtime or segmentation.symbols_total(bits, s) <= airtime]
-        for scheme in reversed(fitting) if not airtime else fitting[:1]:
-            if adaptation.message_risk(bits, scheme, **conditions) <= outage:  # type: ignore[arg-type]
-                return scheme.name, mode.name
+        risks = {s.name: partial(adaptation.message_risk, bits, s, **conditions) for s in fitting}
+        if airtime and fitting:
+            robust = min(list(risks)[:3], key=lambda name: risks[name]())
+            risks = {robust: risks[robust]}
+        for scheme in reversed(risks):
+            if risks[scheme]() <= outage:
+                return scheme, mode.name
     fixed = min((mode for mode in modes if mode.coding != "prior"), key=usual_bits, default=None)
     if fixed is None:  # an entropy-coded message is of no use without a code
         return coded[0].name, modes[0].name
     bits = usual_bits(fixed)
-    bare = [name for name in ("uncoded-bpsk", "uncoded-qpsk") if not airtime or segmentation.symbols_total(bits, name) <= airtime]
-    return (bare or ["uncoded-16qam"])[0], fixed.name
+    bare = ("uncoded-bpsk", "uncoded-qpsk", "uncoded-16qam")
+    fitting_bare = [name for name in bare if not airtime or segmentation.symbols_total(bits, name) <= airtime]
+    return next(iter(fitting_bare), bare[-1]), fixed.name

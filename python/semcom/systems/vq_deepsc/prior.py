@@ -56,8 +56,9 @@ def _powers() -> Integers:
 
 @dataclass(frozen=True)
 class ScalePrior:
-    """Tables of one scale, rounded: `near` [contexts, N + 1, H] for the neighbours before it (N: outside), `far` for each
-    coarser scale [4, 9, N', H] by the place's phase in its parent, `place` [64, H], `output` [H, N], `bias` [N]."""
+    """Tables of one scale, rounded: `near` [contexts, N + 1, H] for the neighbours before it (N: outside), `far` for
+    each coarser scale [4, 9, N', H] by the place's phase in its parent, `place` [64, H], `output` [H, N], `bias` [N].
+    """
 
     near: Integers
     far: tuple[Integers, ...]
@@ -238,7 +239,7 @@ def _decoded(decoder: rans.Decoder, shares: NDArray[np.int64]) -> NDArray[np.uin
         bits = decoder.take(_table(zero[rows, index], both[rows, index]))
         if bits is None:
             return None
-        index = index << 1 | bits
+        index = (index << 1 | bits).astype(np.uint8)
     return index
 
 

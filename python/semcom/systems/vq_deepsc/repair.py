@@ -22,6 +22,8 @@ ROUNDS = 3
 class Neighbours(nn.Module):
     """Beliefs of all scales to what one scale's should be, without a look at its own place."""
 
+    mask: Tensor
+
     def __init__(self, geometry: Geometry, number: int) -> None:
         super().__init__()
         scales = geometry.scales
@@ -36,9 +38,8 @@ class Neighbours(nn.Module):
         self.grid = grid
         self.mix = nn.Conv2d(WIDTH, WIDTH, 1)
         self.output = nn.Conv2d(WIDTH, codes, 1)
-        mask = torch.ones(5, 5)
-        mask[2, 2] = 0
-        self.register_buffer("mask", mask)
+        self.register_buffer("mask", torch.ones(5, 5))
+        self.mask[2, 2] = 0
 
     def forward(self, beliefs: list[Tensor]) -> Tensor:
         """[B, N, h, w] for each scale, finest first, to logits [B, N, h, w]."""
