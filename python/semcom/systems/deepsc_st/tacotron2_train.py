@@ -65,7 +65,8 @@ def train(
     torch.manual_seed(seed)
     model = Tacotron2(speakers=len(names)).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=DECAY)
-    checkpoint, step, elapsed, losses, stopping = output / "checkpoint.pt", 0, 0.0, [], False
+    checkpoint, step, elapsed, stopping = output / "checkpoint.pt", 0, 0.0, False
+    losses: list[float] = []
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
         model.load_state_dict(state["model"])
