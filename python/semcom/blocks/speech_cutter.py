@@ -37,7 +37,8 @@ class _ChunkReader(Reader):
         return False
 
     def check_end(self) -> None:
-        """It may end anywhere."""
+        """It may end anywhere; the last piece is not whole."""
+        self.release()
 
 
 class speech_cutter(PacketBlock):
