@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLOUR = (255, 0, 64)
-STRENGTH = 0.6  # of the colour where nothing is known
+STRENGTH = 0.45  # of the colour where nothing is known
 LEAST = 8  # of 255: less doubt is not shown
 
 

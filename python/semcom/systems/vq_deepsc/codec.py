@@ -165,13 +165,13 @@ class Codec:
         return self._decoded(self.picture(means, height, width), doubts, height, width)
 
     def _decoded(self, picture: Picture, doubts: list[NDArray[np.uint8]], height: int, width: int) -> Decoded:
-        """With the doubt of each cell: that of the most doubtful vector that it hangs on."""
+        """With the doubt of each cell: the largest of its vectors', where each coarser scale counts half as much."""
         rows, columns = tile_grid(height, width)
         side = SIDE // CELL
         cells = np.zeros((len(doubts[0]), side, side), np.uint8)
-        for doubt in doubts:
+        for number, doubt in enumerate(doubts):
             factor = side // doubt.shape[1]
-            np.maximum(cells, np.repeat(np.repeat(doubt, factor, axis=1), factor, axis=2), out=cells)
+            np.maximum(cells, np.repeat(np.repeat(doubt >> number, factor, axis=1), factor, axis=2), out=cells)
         joined = cells.reshape(rows, columns, side, side).transpose(0, 2, 1, 3).reshape(rows * side, columns * side)
         concealed = sum(int(np.count_nonzero(doubt > 255 * (1 - DOUBT))) for doubt in doubts)
         return Decoded(picture, concealed, joined[: -(-height // CELL), : -(-width // CELL)])
