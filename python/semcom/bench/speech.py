@@ -37,7 +37,8 @@ def corpus_metrics(records: list[dict[str, Any]]) -> dict[str, Metric]:
 
 def recordings(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The texts of records, those of the pieces of one recording joined; a recording that ends early is left out."""
-    found, pieces = [], []
+    found: list[dict[str, Any]] = []
+    pieces: list[dict[str, Any]] = []
     for record in records:
         if "text" not in record:
             continue

@@ -91,7 +91,7 @@ class link_meter(PacketBlock):
             original = self._original(source, number, meta.get("name", ""))
             record["metrics"] = self._metrics(original, arrays[0].reshape(meta["shape"]))
         else:
-            about = {key: meta[key] for key in ("text", "user") if key in meta}
+            about: Meta = {key: meta[key] for key in ("text", "user") if key in meta}
             received = Message(self.kind, arrays[0], about)
             record |= self._speech(self._original(source, number, meta.get("name", "")), received, meta)
         self._record(record)

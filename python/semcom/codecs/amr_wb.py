@@ -53,7 +53,7 @@ def encode(speech: Samples, mode: int) -> Bits:
             length = library.E_IF_encode(state, mode, frame.ctypes.data, buffer, 0)
             if length != octets + 1:
                 raise RuntimeError(f"libvo-amrwbenc gave a frame of {length} octets, {octets + 1} were expected")
-            out[number] = np.frombuffer(buffer, np.uint8, length)
+            out[number] = np.frombuffer(bytes(buffer[:length]), np.uint8)
     finally:
         library.E_IF_exit(state)
     return np.unpackbits(out[:, 1:], axis=1)[:, : FRAME_BITS[mode]]

@@ -99,7 +99,7 @@ class Encoder(Stage):
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """Message items to bits, uint8 of 0 and 1, and or symbols, complex64."""
         data = arrays[0].reshape(meta["shape"]) if "shape" in meta else arrays[0]
-        about = {key: meta[key] for key in ("name", "sample_rate") if key in meta}
+        about: Meta = {key: meta[key] for key in ("name", "sample_rate") if key in meta}
         message = Message(meta["kind"], data, about)
         system = registry.get(self.system)
         payload = self.payload(system, message)
@@ -189,7 +189,7 @@ def _described(message: Message) -> Meta:
     """What a receiver adds to the meta: for speech and text what came, for a picture what the system says of it."""
     if message.kind == "image":
         return dict(message.meta)
-    about = {key: message.meta[key] for key in ("text", "sample_rate") if key in message.meta}
+    about: Meta = {key: message.meta[key] for key in ("text", "sample_rate") if key in message.meta}
     return {"kind": message.kind, "shape": list(message.data.shape), **about}
 
 

@@ -61,7 +61,7 @@ def encode(text: str) -> Bits:
     except ValueError:
         strange = next(c for c in text if c not in ALPHABET)
         raise ValueError(f"text must be of a to z, apostrophe and space, found {strange!r}") from None
-    return np.frombuffer(stream.encode(), np.uint8) - ord("0")
+    return np.frombuffer(stream.encode(), np.uint8) & np.uint8(1)
 
 
 def decode(bits: Bits, bits_ok: NDArray[np.bool_] | None = None) -> tuple[str, int]:
