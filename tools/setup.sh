@@ -5,7 +5,7 @@
 #
 #   demo   what a link and the demonstration need: GNU Radio, ONNX Runtime, codecs, figures
 #   full   that, and what training, the tests and an installation by CMake need
-#   speech demo, and the optional parts of speech: AMR-WB, voices, Whisper, Moonshine, STOI and predicted MOS (500 MB)
+#   speech demo, and the optional parts of speech: AMR-WB, voices, Whisper, Moonshine, STOI, predicted MOS, the page (500 MB)
 #
 # Debian packages (only the missing ones), .venv, pinned Python packages, the C++ kernels, the `semcom` command.
 # Each step that is done is skipped, so calling it always is cheap.
@@ -15,7 +15,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 case "${1:-}" in
     demo) extras=(demo) ;;
     full) extras=(demo train test) ;;
-    speech) extras=(demo voice whisper moonshine judges) ;;
+    speech) extras=(demo voice whisper moonshine judges page) ;;
     *) echo "usage: tools/setup.sh demo|full|speech" >&2; exit 2 ;;
 esac
 profile=$1
