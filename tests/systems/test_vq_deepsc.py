@@ -265,7 +265,7 @@ def _mutated(count, model, seed):
         yield bits, good, llr
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(2500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(2500, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 @pytest.mark.parametrize("model", ["four_scales", "three_scales", "four_scales+prior", "three_scales+prior"])
 def test_mutated_streams_never_raise(model, count):
     for bits, good, llr in _mutated(count, model, 7):

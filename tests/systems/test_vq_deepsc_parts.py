@@ -30,7 +30,7 @@ def random_prior(geometry, seed, size=300):
     arrays = {}
     for number, scale in enumerate(geometry.scales):
         shapes = {"near": (10, scale.codes + 1, 64), "place": (64, 64)}
-        shapes |= {"output": (64, scale.codes), "bias": (scale.codes,)}
+        shapes |= {"mix": (64, 64), "middle": (64,), "output": (64, scale.codes), "bias": (scale.codes,)}
         shapes |= {f"far{other.level}": (4, 9, other.codes, 64) for other in geometry.scales[number + 1 :]}
         arrays |= {f"{scale.name}.{k}": rng.integers(-size, size, v).astype(np.int16) for k, v in shapes.items()}
     return exact.Prior(arrays, geometry)
@@ -212,13 +212,15 @@ def test_shares_do_not_depend_on_how_they_are_added():
     prior = random_prior(geometry, 8, size=511)
     scale = prior.scales[0]
     sums = np.random.default_rng(1).integers(-5000, 5000, (50, 64)).astype(np.int32)
+
+    def layer(rows, weights, biases):
+        columns = list(zip(weights.T.astype(int).tolist(), biases.astype(int).tolist(), strict=True))
+        return np.array([[sum(map(int.__mul__, row, column)) + bias for column, bias in columns] for row in rows])
+
     hidden = np.clip((sums.astype(int) + 8) >> 4, 0, 127)
-    logits = [
-        [sum(int(h) * int(w) for h, w in zip(row, column, strict=True)) + int(b) for column, b in
-         zip(scale.output.T, scale.bias, strict=True)]
-        for row in hidden
-    ]  # fmt: skip
-    below = (np.max(logits, axis=1, keepdims=True) - np.array(logits)) >> 6
+    hidden = np.clip((layer(hidden.tolist(), scale.mix, scale.middle) + 32) >> 6, 0, 127)
+    logits = layer(hidden.tolist(), scale.output, scale.bias)
+    below = (np.max(logits, axis=1, keepdims=True) - logits) >> 6
     np.testing.assert_array_equal(scale.frequencies(sums), exact._powers()[np.minimum(below, 511)])
 
 

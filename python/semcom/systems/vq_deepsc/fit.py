@@ -82,6 +82,8 @@ class SmoothPrior(nn.Module):
             nn.Parameter(0.05 * torch.randn(4 * 9 * other.codes, exact.HIDDEN)) for other in coarser
         )
         self.place = nn.Parameter(0.05 * torch.randn(exact.POSITIONS**2, exact.HIDDEN) + 0.5)
+        self.mix = nn.Parameter(1.4 / exact.HIDDEN**0.5 * torch.randn(exact.HIDDEN, exact.HIDDEN))
+        self.middle = nn.Parameter(torch.zeros(exact.HIDDEN))
         self.output = nn.Parameter(0.1 * torch.randn(exact.HIDDEN, codes))
         self.bias = nn.Parameter(torch.zeros(codes))
 
@@ -91,7 +93,8 @@ class SmoothPrior(nn.Module):
         for table, rows in zip(self.far, far, strict=True):
             x = x + F.embedding_bag(rows, table, mode="sum")
         limit = exact.HIDDEN_MAX * 2**exact.HIDDEN_SHIFT / exact.TABLE_UNIT
-        largest = exact.LARGEST_WEIGHT / exact.OUTPUT_UNIT
+        largest = exact.LARGEST_WEIGHT / exact.WEIGHT_UNIT
+        x = x.clamp(0, limit) @ self.mix.clamp(-largest, largest) + self.middle
         return x.clamp(0, limit) @ self.output.clamp(-largest, largest) + self.bias
 
     def rounded(self, geometry: Geometry, number: int) -> dict[str, NDArray[np.int32]]:
@@ -106,10 +109,12 @@ class SmoothPrior(nn.Module):
         arrays = {"near": table(self.near, len(exact.CAUSAL), scale.codes + 1), "place": table(self.place, 64)}
         for values, other in zip(self.far, geometry.scales[number + 1 :], strict=True):
             arrays[f"far{other.level}"] = table(values, 4, 9, other.codes)
-        output = np.rint(exact.OUTPUT_UNIT * self.output.detach().double().numpy())
-        arrays["output"] = output.clip(-exact.LARGEST_WEIGHT, exact.LARGEST_WEIGHT).astype(np.int16)
-        logit_unit = exact.OUTPUT_UNIT * exact.TABLE_UNIT >> exact.HIDDEN_SHIFT
-        arrays["bias"] = np.rint(logit_unit * self.bias.detach().double().numpy()).astype(np.int32)
+        for name, weights in (("mix", self.mix), ("output", self.output)):
+            steps = np.rint(exact.WEIGHT_UNIT * weights.detach().double().numpy())
+            arrays[name] = steps.clip(-exact.LARGEST_WEIGHT, exact.LARGEST_WEIGHT).astype(np.int16)
+        bias_unit = exact.WEIGHT_UNIT * unit >> exact.HIDDEN_SHIFT
+        for name, biases in (("middle", self.middle), ("bias", self.bias)):
+            arrays[name] = np.rint(bias_unit * biases.detach().double().numpy()).astype(np.int32)
         return {f"{scale.name}.{name}": array for name, array in arrays.items()}
 
 
@@ -155,7 +160,7 @@ def fit_prior(indices: Indices, geometry: Geometry, seconds: float, seed: int = 
             optimiser.step()
             step += 1
         arrays |= model.rounded(geometry, number)
-        print(f"prior of {scale.name}: {step} steps, {float(loss) / np.log(2):.3f} bits an index", flush=True)
+        print(f"prior of {scale.name}: {step} steps, {float(loss.detach()) / np.log(2):.3f} bits an index", flush=True)
     return arrays
 
 
@@ -219,7 +224,7 @@ def fit_repair(indices: Indices, codec: Codec, seconds: float, seed: int = 0) ->
         optimiser.step()
         step += 1
         if step % 100 == 0:
-            print(f"repair: {step} steps, {float(loss):.4f}", flush=True)
+            print(f"repair: {step} steps, {float(loss.detach()):.4f}", flush=True)
     return model.eval()
 
 
@@ -238,8 +243,10 @@ def to_onnx(model: Repair, geometry: Geometry) -> bytes:
         return path.read_bytes()
 
 
-def fit(folder: Path, data: list[Path], seconds: float = 300.0, most: int = 2000) -> dict[str, float]:
-    """Fit all three, write them and the card; what they bring on tiles held out."""
+def fit(
+    folder: Path, data: list[Path], seconds: float = 300.0, most: int = 2000, repair: bool = True
+) -> dict[str, float]:
+    """Fit all three, or the first two only, write them and the card; what they bring on tiles held out."""
     codec = Codec(folder, "cpu")
     geometry = codec.geometry
     pictures = tiles(data, most)
@@ -258,8 +265,9 @@ def fit(folder: Path, data: list[Path], seconds: float = 300.0, most: int = 2000
         "bits_max": int(sizes.max()), "saved": round(1 - float(sizes.mean()) / geometry.bits, 4), "tiles": len(sizes),
     }  # fmt: skip
     print(f"prior: {measured}", flush=True)
-    graph = to_onnx(fit_repair(learnt, codec, seconds / 2), geometry)
-    contents = {"bits.npz": _npz(labels), "prior.npz": _npz(arrays), "repair.onnx": graph}
+    contents = {"bits.npz": _npz(labels), "prior.npz": _npz(arrays)}
+    if repair:
+        contents["repair.onnx"] = to_onnx(fit_repair(learnt, codec, seconds / 2), geometry)
     card_path = folder / "card.yml"
     card = yaml.safe_load(card_path.read_text())
     for name, content in contents.items():
@@ -286,9 +294,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", required=True, help="photographs; may be repeated")
     parser.add_argument("--seconds", type=float, default=300.0, help="for both priors together (default 300)")
     parser.add_argument("--tiles", type=int, default=2000, help="squares of 128x128 at most (default 2000)")
+    parser.add_argument("--keep-repair", action="store_true", help="fit labels and the coder's prior only")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    fit(arguments.model, arguments.data, arguments.seconds, arguments.tiles)
+    fit(arguments.model, arguments.data, arguments.seconds, arguments.tiles, not arguments.keep_repair)
 
 
 if __name__ == "__main__":

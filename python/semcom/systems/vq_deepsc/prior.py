@@ -3,7 +3,7 @@
 
 Scales from the coarsest to the finest, in a scale along rising 2 row + column, which is what lets many places be coded
 at once: each sees two rows above, two places to its left, and all coarser scales around it. Every neighbour picks a
-row of a table; the rows' sum goes through one hidden layer to a logit for each code. The tables are trained
+row of a table; the rows' sum goes through two hidden layers to a logit for each code. The tables are trained
 (`fit.py`) and rounded; what follows here has integers only, so that any two machines agree on every probability.
 
 An index is coded as its bits, most significant first, each with one of the 256 fixed tables of `rans.py`.
@@ -26,9 +26,9 @@ HIDDEN = 64
 TABLE_UNIT = 256  # of the rows that are summed
 HIDDEN_SHIFT = 4  # sums to the hidden layer's units
 HIDDEN_MAX = 127
-OUTPUT_UNIT = 64
-LOGIT_SHIFT = 6  # logits, in bits, to steps of 1/16
-LARGEST_WEIGHT = 511  # of the second layer: its sums stay below 2^24, exact in float32
+WEIGHT_UNIT = 64
+LAYER_SHIFT = 6  # sums of a layer to the next one's units; logits, in bits, to steps of 1/16
+LARGEST_WEIGHT = 511  # of a layer: its sums stay below 2^24, exact in float32
 STEPS = 16
 CAUSAL = ((0, -1), (0, -2), (-1, 0), (-1, -1), (-1, 1), (-1, -2), (-2, 0), (-2, -1), (-2, 1), (-2, 2))
 AROUND = tuple((y, x) for y in (-1, 0, 1) for x in (-1, 0, 1))
@@ -57,12 +57,15 @@ def _powers() -> Integers:
 @dataclass(frozen=True)
 class ScalePrior:
     """Tables of one scale, rounded: `near` [contexts, N + 1, H] for the neighbours before it (N: outside), `far` for
-    each coarser scale [4, 9, N', H] by the place's phase in its parent, `place` [64, H], `output` [H, N], `bias` [N].
+    each coarser scale [4, 9, N', H] by the place's phase in its parent, `place` [64, H]; then layers of weights and
+    biases: `mix` [H, H] and `middle` [H], `output` [H, N] and `bias` [N].
     """
 
     near: Integers
     far: tuple[Integers, ...]
     place: Integers
+    mix: NDArray[np.float32]
+    middle: NDArray[np.float32]
     output: NDArray[np.float32]
     bias: NDArray[np.float32]
 
@@ -85,9 +88,10 @@ class ScalePrior:
 
     def frequencies(self, sums: Integers) -> NDArray[np.int64]:
         """Shares of the codes, not normalised, int64 [..., N], from the sums [..., H]."""
-        hidden = np.clip((sums + (1 << HIDDEN_SHIFT - 1)) >> HIDDEN_SHIFT, 0, HIDDEN_MAX).astype(np.float32)
-        logits = (hidden @ self.output + self.bias).astype(np.int32)  # integers below 2^24: exact in any order
-        below = (logits.max(-1, keepdims=True) - logits) >> LOGIT_SHIFT
+        hidden = _activation(sums, HIDDEN_SHIFT)  # integers below 2^24 from here: exact in any order
+        hidden = _activation((hidden @ self.mix + self.middle).astype(np.int32), LAYER_SHIFT)
+        logits = (hidden @ self.output + self.bias).astype(np.int32)
+        below = (logits.max(-1, keepdims=True) - logits) >> LAYER_SHIFT
         return _powers()[np.minimum(below, len(_powers()) - 1)].astype(np.int64)
 
 
@@ -101,6 +105,7 @@ class Prior:
             coarser = geometry.scales[number + 1 :]
             shapes = {"near": (len(CAUSAL), scale.codes + 1, HIDDEN), "place": (POSITIONS**2, HIDDEN)}
             shapes |= {f"far{other.level}": (4, len(AROUND), other.codes, HIDDEN) for other in coarser}
+            shapes |= {"mix": (HIDDEN, HIDDEN), "middle": (HIDDEN,)}
             shapes |= {"output": (HIDDEN, scale.codes), "bias": (scale.codes,)}
             found = {}
             for name, shape in shapes.items():
@@ -108,11 +113,13 @@ class Prior:
                 if array is None or array.shape != shape or array.dtype.kind != "i":
                     raise ValueError(f"prior: {scale.name}.{name} must be integers of shape {list(shape)}")
                 found[name] = array.astype(np.int32)
-            if np.abs(found["output"]).max() > LARGEST_WEIGHT or np.abs(found["bias"]).max() >= 2**23:
+            weights = max(int(np.abs(found[name]).max()) for name in ("mix", "output"))
+            biases = max(int(np.abs(found[name]).max()) for name in ("middle", "bias"))
+            if weights > LARGEST_WEIGHT or biases >= 2**23:
                 raise ValueError(f"prior: weights of {scale.name} are too large to be exact")
             far = tuple(found[f"far{other.level}"] for other in coarser)
-            output, bias = (found[name].astype(np.float32) for name in ("output", "bias"))
-            self.scales.append(ScalePrior(found["near"], far, found["place"], output, bias))
+            layers = (found[name].astype(np.float32) for name in ("mix", "middle", "output", "bias"))
+            self.scales.append(ScalePrior(found["near"], far, found["place"], *layers))
 
     def shares(self, indices: Indices, number: int) -> NDArray[np.int64]:
         """Shares of the codes of scale `number` where all indices are known, int64 [T, h, w, N]."""
@@ -177,6 +184,11 @@ class Prior:
                 index[:, rows, columns] = padded[:, rows + 2, columns + 2] = found.reshape(tiles, -1)
                 known[number][:, rows, columns] = 1
         return indices, known, decoder.finished()
+
+
+def _activation(sums: Integers, shift: int) -> NDArray[np.float32]:
+    """Rounded down by `shift` bits and limited to 0 to 127."""
+    return np.clip((sums + (1 << shift - 1)) >> shift, 0, HIDDEN_MAX).astype(np.float32)
 
 
 def shifted(
