@@ -145,6 +145,7 @@ def test_k_means_finds_clusters_and_dead_codes_come_back():
     assert quantiser.revive(features) == 1
     moved = quantiser.codes.detach()
     assert torch.equal(moved[[0, 1, 3]], kept[[0, 1, 3]])
+    assert quantiser.revive(features) == 0
     assert torch.cdist(moved[2:3], features[0].reshape(8, -1).T).min() < 1e-3
 
 

@@ -19,7 +19,7 @@ MEMORY = 0.99  # of the moving average of usage
 FLOOR = 0.014  # share of the places: the balance term raises usage below it
 BALANCE = 0.5  # weight of that term
 SHARPNESS = 4.0  # of the softmax: its exponent for the mean distance of all codes over the nearest one's
-DEAD = 0.15  # of 1 / N: codes used less are put elsewhere
+DEAD = 0.007  # share of the places: codes used less are put elsewhere
 
 
 def distances(features: Tensor, codes: Tensor) -> Tensor:
@@ -78,12 +78,13 @@ class Quantiser(nn.Module):
         loss = F.mse_loss(hard, rows.detach()) + COMMITMENT * F.mse_loss(rows, hard.detach())
         if self.soft:
             # the vector that is sent goes on; gradients reach the encoder as if the weighted mean of all codes had
-            soft = distances(rows, self.codes.detach())
-            spread = (soft.mean(1) - soft.amin(1)).mean().detach()
-            weights = torch.softmax(soft * (-SHARPNESS / (spread + 1e-6)), 1)
+            spread = (gaps.mean(1) - gaps.amin(1)).mean().detach()
+            sharpness = SHARPNESS / (spread + 1e-6)
+            weights = torch.softmax(-sharpness * distances(rows, self.codes.detach()), 1)
             mean = weights @ self.codes.detach()
             out = hard + mean - mean.detach()
             scarce = (1 - self.usage / FLOOR).clamp_min(0)
+            weights = torch.softmax(-sharpness * gaps, 1)  # here the codes move as well
             loss = loss - BALANCE * (weights.mean(0) * scarce).sum()
         else:
             out = rows + (hard - rows).detach()
@@ -99,14 +100,18 @@ class Quantiser(nn.Module):
 
     @torch.no_grad()
     def revive(self, features: Tensor, generator: torch.Generator | None = None) -> int:
-        """Codes that are hardly used move to encoder outputs at random; returns how many did."""
-        dead = self.usage < DEAD / len(self.codes)
-        count = int(dead.sum())
-        if count:
-            rows = _rows(features)
-            self.codes[dead] = rows[torch.randint(len(rows), (count,), generator=generator)]
-            self.usage[dead] = 1 / len(self.codes)
-        return count
+        """Codes that are hardly used move next to much used ones, onto encoder outputs [B, K, h, w] that had chosen
+        these: half of what they stood for. Returns how many moved."""
+        rows = _rows(features)
+        nearest = distances(rows, self.codes).argmin(1)
+        dead = (self.usage < min(DEAD, 0.5 / len(self.codes))).nonzero()[:, 0]
+        for code in dead:
+            most = self.usage.argmax()
+            members = rows[nearest == most]
+            if len(members):
+                self.codes[code] = members[torch.randint(len(members), (1,), generator=generator)[0]]
+            self.usage[code] = self.usage[most] = self.usage[most] / 2
+        return len(dead)
 
 
 class Codebooks(nn.ModuleDict):

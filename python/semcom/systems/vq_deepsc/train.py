@@ -30,7 +30,7 @@ from .pictures import Pictures
 from .presets import PRESETS, SIDE, get_geometry
 
 DECAY_FROM = 0.6  # share of the time
-REVIVE_EVERY, REVIVE_UNTIL = 50, 0.7  # steps; share of the time
+REVIVE_EVERY, REVIVE_UNTIL = 50, 0.85  # steps; share of the time
 FIDELITY = 5.0  # weight of the rest of the loss where there is an adversarial term (paper, equation 10)
 LOG_EVERY_S, SAVE_EVERY_S = 240.0, 90.0
 
