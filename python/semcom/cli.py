@@ -213,9 +213,10 @@ def command_list(arguments: argparse.Namespace) -> int:
         print(json.dumps(content, indent=2))
         return 0
     print("systems")
+    width = max(map(len, content["systems"]))
     for name, entry in content["systems"].items():
         models = f"  (models: {', '.join(entry['models'])})" if entry["models"] else ""
-        print(f"  {name:10} {entry['title']}{models}")
+        print(f"  {name:{width}} {entry['title']}{models}")
     print(f"channels\n  {' '.join(content['channels'])}\nmcs\n  auto {' '.join(content['mcs'])}")
     return 0
 

@@ -61,8 +61,9 @@ def limits_line(result: dict[str, Any]) -> str:
     limits = result["limits"]
     if limits["capacity_esn0_db"] is None:
         return "no threshold: sent as symbols, or without a channel code"
+    full = " with full code words" if str(result.get("code")).startswith("polar") else ""
     return (
-        f"{result['mcs']} cannot work below Es/N0 {limits['capacity_esn0_db']} dB (capacity of the constellation, "
+        f"{result['mcs']}{full} cannot work below Es/N0 {limits['capacity_esn0_db']} dB (capacity of the constellation, "
         f"bit-interleaved); {limits['normal_approximation_esn0_db']} dB with blocks of 1536 bits (normal approximation)"
     )
 
