@@ -23,13 +23,21 @@ from PIL import Image
 
 from gnuradio.semcom.metrics.image import psnr_db, ssim
 from gnuradio.semcom.systems.vq_deepsc.export import load_model, round_weights
+from gnuradio.semcom.systems.vq_deepsc.presets import SIDE
 
 
-def test_pictures(folder: Path) -> NDArray[np.uint8]:
-    """Split `test` of a folder with a MANIFEST.tsv, uint8 [M, 128, 128, 3]."""
+def test_pictures(folder: Path, every: int = 1) -> NDArray[np.uint8]:
+    """Split `test` of a folder with a MANIFEST.tsv, cut into tiles, every so-manieth: uint8 [M, 128, 128, 3]."""
     with (folder / "MANIFEST.tsv").open(newline="") as file:
-        rows = [r for r in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE) if r["split"] == "test"]
-    return np.stack([np.asarray(Image.open(folder / row["file"]).convert("RGB")) for row in rows])
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    pictures = [Image.open(folder / r["file"]).convert("RGB") for r in rows if r.get("split", "test") == "test"]
+    tiles = [
+        np.asarray(picture.crop((x, y, x + SIDE, y + SIDE)))
+        for picture in pictures
+        for y in range(0, picture.height - SIDE + 1, SIDE)
+        for x in range(0, picture.width - SIDE + 1, SIDE)
+    ]
+    return np.stack(tiles[::every])
 
 
 def edges(picture: NDArray[np.uint8]) -> float:
@@ -74,15 +82,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="+", metavar="NAME=PATH")
     parser.add_argument("--test", type=Path, required=True, help="folder with a MANIFEST.tsv")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="measure on every N-th tile")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    pictures = test_pictures(arguments.test)
+    pictures = test_pictures(arguments.test, arguments.every)
     found = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
-    found["what"] = "split test of the cars (128x128), no channel errors, means; SSIM of the project's metrics"
+    found["what"] = "means over tiles of 128x128, no channel errors; SSIM of the project's metrics"
     found["command"] = "python benchmarks/vq_deepsc_training.py --test data/cars NAME=run/weights.pt --output JSON"
     for name, path in (item.split("=", 1) for item in arguments.weights):
-        found.setdefault("rows", {})[name] = row = measure(Path(path), pictures)
+        found.setdefault("rows", {})[name] = row = {
+            "test": arguments.test.resolve().name,
+            **measure(Path(path), pictures),
+        }
         print(name, row, flush=True)
     arguments.output.write_text(json.dumps(found, indent=1) + "\n")
 
