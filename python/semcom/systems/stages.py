@@ -168,8 +168,11 @@ class Decoder(Stage):
         meta = {key: value for key, value in meta.items() if key not in ("llr", "soft")}
         reason = meta.get("reason")
         if reason is not None or not len(bits) + len(symbols):
-            nothing = _nothing(meta, registry.get(self.system).delivered_kind)
+            kind = registry.get(self.system).delivered_kind
+            nothing = _nothing(meta, kind)
             meta = {**meta, **_described(nothing)}
+            if reason is None and kind == "text":  # nothing was understood, so nothing was sent: a legal message
+                return (nothing.data,), {**meta, "delivered": True, "concealed": 0, "reason": None}
             return (nothing.data.ravel(),), {**meta, "delivered": False, "concealed": 1, "reason": reason or "empty"}
         bits_ok = segmentation.bits_ok(len(bits), meta.get("blocks_ok", [1]))
         received = Received(bits, bits_ok, symbols, parts.get("noise_var", np.zeros(0, np.float32)), llr)
