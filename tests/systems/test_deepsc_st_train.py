@@ -129,13 +129,6 @@ def test_a_fade_takes_128_symbols_in_the_order_sent() -> None:
     assert awgn == pytest.approx(10**-0.8)
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "distance"), [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("flaw", "lawn", 2)]
-)
-def test_edit_distance_by_hand(left: str, right: str, distance: int) -> None:
-    assert train.edit_distance(left, right) == distance
-
-
 def test_texts_are_in_the_alphabet_and_split_without_overlap() -> None:
     random = np.random.default_rng(0)
     for make in (grammar.domain, grammar.sentence):

@@ -34,8 +34,11 @@ class Codec:
         return self.model.run("recogniser", features(audio, self.bands)[None])[0][0]
 
     def encode(self, audio: Floats, esn0_db: float) -> Symbols:
-        """complex64 [20 L] of mean energy 1, made for a channel of that Es/N0 in dB."""
-        logits = self.logits(audio)
+        """complex64 [20 L] of mean energy 1 of speech [n], made for a channel of that Es/N0 in dB."""
+        return self.symbols(self.logits(audio), esn0_db)
+
+    def symbols(self, logits: Floats, esn0_db: float) -> Symbols:
+        """The same of token logits [L, 29]."""
         powers = np.exp(logits - logits.max(1, keepdims=True))
         probabilities = (powers / powers.sum(1, keepdims=True))[None]
         told = [np.array([esn0_db], np.float32)] if self.adaptive else []

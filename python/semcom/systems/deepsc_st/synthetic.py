@@ -124,12 +124,19 @@ def installed() -> list[str]:
 
 
 def texts(kind: str, split: str, random: np.random.Generator, folders: list[Path]) -> Iterator[str]:
-    """Texts without end: of the grammar (`domain`, `sentences`), or the training transcripts of `folders`.
+    """Texts without end: of the grammar (`domain`, `sentences`), or `transcripts`: those of the split train of
+    `folders`, and the lines of those of them that are text files.
 
-    Those of the grammar are split by their checksum. Long transcripts are cut into pieces of up to 12 words.
+    Those of the grammar are split by their checksum. Long lines are cut into pieces of up to 12 words.
     """
     if kind == "transcripts":
-        rows = [normalise(r["transcript"]) for f in folders for r in read_manifest(f) if r.get("split") == "train"]
+        rows = []
+        for folder in folders:
+            if folder.is_file():
+                rows += [normalise(line) for line in folder.read_text(encoding="utf-8").splitlines()]
+            else:
+                rows += [normalise(r["transcript"]) for r in read_manifest(folder) if r.get("split") == "train"]
+        rows = [row for row in rows if row]
         if not rows:
             raise ValueError("texts from transcripts need --from folders with training transcripts")
         while True:
@@ -184,7 +191,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gnuradio.semcom.systems.deepsc_st.synthetic", description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--texts", choices=("domain", "sentences", "transcripts"), default="domain")
-    parser.add_argument("--from", dest="folders", type=Path, action="append", help="folder with a MANIFEST.tsv")
+    parser.add_argument("--from", dest="folders", type=Path, action="append", help="with a MANIFEST.tsv, or a text")
     parser.add_argument("--voice", choices=tuple(VOICES), help="only this one; default: all installed synthetic ones")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--split", choices=("train", "test"), default="train")

@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...metrics.text import edit_distance
 from ...speech.ctc import BLANK, greedy
+from ...speech.features import SAMPLE_RATE
 from .checkpoint import write_aside
 from .data import Utterance, batches, load, make_batch
 from .export import restore
@@ -23,13 +25,14 @@ from .network import REALS, DeepScSt
 from .symbols import SYMBOLS, send_order
 
 BATCH_S = 72.0  # seconds of speech in a batch
-RECOGNISER_SHARE = {False: 0.8, True: 0.3}  # of the time before the channel comes in; less with a `start`
+RECOGNISER_SHARE = {False: 0.85, True: 0.3}  # of the time before the channel comes in; less with a `start`
 DROPOUT = 0.1
 LEARNING_RATE = {"small": 1e-3, "paper": 1e-4}
 ESN0_DB = (-8.0, 20.0)
 BLOCK = 128  # symbols with one fade
 CHANNELS = ("awgn", "rayleigh", "rician")
 VALIDATION = 40  # utterances a folder
+LONGEST_S = 9.0  # longer utterances take more time than they teach: few rows for many steps
 
 def fades(count: int, channel: str, random: np.random.Generator) -> np.ndarray:
     """Power gains |h|^2 of `count` blocks over AWGN, Rayleigh or Rician (K = 1) fading, float64 [count]."""
@@ -56,16 +59,6 @@ def ctc(logits: Tensor, lengths: Tensor, tokens: Tensor, counts: Tensor) -> Tens
     logs = F.log_softmax(logits.float(), -1).transpose(0, 1)
     total = F.ctc_loss(logs, tokens, lengths, counts, blank=BLANK, reduction="sum", zero_infinity=True)
     return total / counts.sum()
-
-def edit_distance(left: str, right: str) -> int:
-    """Levenshtein distance of two texts in characters."""
-    row = np.arange(len(right) + 1)
-    letters = np.array(list(right))
-    steps = np.arange(len(right) + 1)
-    for letter in left:
-        best = np.minimum(row[1:] + 1, row[:-1] + (letters != letter)) if right else row[1:]
-        row = np.minimum.accumulate(np.concatenate([[row[0] + 1], best]) - steps) + steps
-    return int(row[-1])
 
 @torch.no_grad()
 def validate(model: DeepScSt, sets: dict[str, list[Utterance]], esn0_db: float | None = 4.0) -> dict[str, float]:
@@ -105,6 +98,7 @@ def load_sets(data: list[Path]) -> tuple[list[Utterance], dict[str, list[Utteran
     for folder in data:
         if folder not in kept:
             found, held = load(folder, "train"), load(folder, "heldout")
+            found = [u for u in found if len(u.audio) <= LONGEST_S * SAMPLE_RATE]
             if held:
                 held = held[:: max(1, len(held) // VALIDATION)][:VALIDATION]
             else:
@@ -138,6 +132,7 @@ def train(
     seed: int = 1,
     preset: str = "small",
     rate_lambda: float | None = None,
+    curve: bool = False,
 ) -> None:
     """Train until `time_budget_s` of wall time is used up, runs before a `resume` counted in.
 
@@ -145,8 +140,8 @@ def train(
     20 dB for `small`, Rician at 8 dB for `paper`. Preset `tacotron2` trains the synthesiser instead. `output` receives
     `checkpoint.pt` (resumable), `weights.pt` (averaged) and `log.jsonl` with character error rates. SIGTERM and Ctrl-C
     save a checkpoint first. `start`, the weights of another run or the folder of an exported model, is the beginning
-    of this one. The loss is always CTC; `loss` and `rate_lambda` belong to systems of pictures. ValueError where
-    `data` has no speech.
+    of this one. `curve` keeps the loss of each step in `curve.json`. The loss is always CTC; `loss` and `rate_lambda`
+    belong to systems of pictures. ValueError where `data` has no speech.
     """
     if preset == "tacotron2":
         from .tacotron2_train import train as train_speech
@@ -171,7 +166,8 @@ def train(
     model.recogniser.dropout = DROPOUT
     average = {k: v.clone() for k, v in model.state_dict().items()}
     highest = learning_rate or LEARNING_RATE[preset]
-    optimiser = torch.optim.Adam(model.parameters(), lr=highest)
+    layers = [*model.encoder.parameters(), *model.decoder.parameters()]  # of the channel: fresh when they come in
+    optimiser = torch.optim.Adam([{"params": model.recogniser.parameters()}, {"params": layers}], lr=highest)
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True, map_location=device)
         model.load_state_dict(state["model"])
@@ -206,13 +202,12 @@ def train(
         print(json.dumps(row), flush=True)
 
     begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
-    running = math.nan
+    running, losses = math.nan, []
     model.train()
     while not stopping and elapsed < time_budget_s:
-        share = elapsed / time_budget_s
-        rate = highest * min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        rate = falling(elapsed / time_budget_s, highest) * min(1.0, (step + 1) / 200)
+        optimiser.param_groups[0]["lr"] = rate
+        optimiser.param_groups[1]["lr"] = falling((elapsed - alone) / (time_budget_s - alone), highest)
         batch = make_batch(next(source), model.recogniser.size.bands, random)
         frames, lengths, tokens, counts = (
             torch.from_numpy(a).to(device) for a in (batch.frames, batch.lengths, batch.tokens, batch.counts)
@@ -238,17 +233,25 @@ def train(
         now = time.time()
         elapsed = now - begun
         value = float(objective.detach())
+        losses.append(round(value, 4))
         running = value if math.isnan(running) else 0.98 * running + 0.02 * value
         if step % 50 == 0:
             print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} loss {running:.3f}", flush=True)
         if now - last_save > 120:
             save()
             last_save = now
-        if now - last_check > 300:
+        if now - last_check > 500:
             log(False)
             last_check = time.time()
     save()
     log(not stopping)
+    if curve:
+        (output / "curve.json").write_text(json.dumps(losses))
+
+def falling(share: float, highest: float) -> float:
+    """Learning rate after a share of the time: half a cosine from `highest` to a hundredth of it."""
+    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, share)))))
+
 
 def channel_loss(
     model: DeepScSt, logits: Tensor, lengths: Tensor, tokens: Tensor, counts: Tensor, random: np.random.Generator
