@@ -420,3 +420,18 @@ def test_llrs_travel_in_the_meta_only_where_there_is_doubt():
         *stages, _ = Link("vq_deepsc", "four_scales", mcs=scheme, esn0_db=esn0_db).stages()
         (bits,), meta = run_chain(stages, (TILE.ravel(),), source_meta(0, PICTURE))
         assert len(base64.b64decode(meta.get("llr", ""))) == expected and len(bits) == 5008
+
+
+def test_a_freshly_exported_model_runs_before_anything_is_fitted(tmp_path, monkeypatch):
+    folder = tmp_path / "vq_deepsc" / "four_scales"
+    shutil.copytree(find("vq_deepsc", "four_scales"), folder)
+    card = yaml.safe_load((folder / "card.yml").read_text())
+    card["files"] = {name: card["files"][name] for name in FILES[:3]}
+    (folder / "card.yml").write_text(yaml.safe_dump(card))
+    fresh = Codec(folder)
+    bits = fresh.encode(TILE)
+    np.testing.assert_array_equal(bits, codec("four_scales").encode(TILE, "natural"))
+    lost = np.arange(5008) < 4000
+    assert fresh.decode(bits, 128, 128).concealed == 0 < fresh.decode(bits, 128, 128, lost).concealed
+    monkeypatch.setenv("SEMCOM_MODELS", str(tmp_path))
+    assert "four_scales" in SYSTEM.models() and "four_scales+prior" not in SYSTEM.models()

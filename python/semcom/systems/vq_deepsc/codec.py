@@ -40,9 +40,9 @@ class Decoded:
 
 
 class Codec:
-    """One VQ-DeepSC model."""
+    """One VQ-DeepSC model; without what `fit.py` adds where `fitted` is False."""
 
-    def __init__(self, variant: str | Path, device: str = "auto") -> None:
+    def __init__(self, variant: str | Path, device: str = "auto", fitted: bool = True) -> None:
         self.model = Model(variant, device) if isinstance(variant, Path) else load("vq_deepsc", variant, device)
         card = self.model.card
         self.geometry = get_geometry(card["scales"])
@@ -52,8 +52,9 @@ class Codec:
             if codes.ndim != 2 or len(codes) != scale.codes or not np.isfinite(codes).all():
                 raise ValueError(f"{self.model.folder}: codebook {scale.name} must be {scale.codes} finite vectors")
         self.identity = zlib.crc32(b"".join(codes.tobytes() for codes in self.codes))
-        self.labels = {"natural": bit_maps.natural(self.geometry)}
-        if "bits.npz" in card["files"]:
+        plain = bit_maps.natural(self.geometry)
+        self.labels = {"natural": plain, "aware": plain}  # before `fit.py` there is one map only
+        if fitted and "bits.npz" in card["files"]:
             found = self.model.arrays("bits.npz")
             labels = [found[scale.name].astype(np.uint8) for scale in self.geometry.scales]
             for label, scale in zip(labels, self.geometry.scales, strict=True):
@@ -61,7 +62,7 @@ class Codec:
                     raise ValueError(f"{self.model.folder}: bits.npz is no permutation of {scale.codes} codes")
             self.labels["aware"] = labels
         self.prior: Prior | None = None
-        if "prior.npz" in card["files"]:
+        if fitted and "prior.npz" in card["files"]:
             self.prior = Prior(self.model.arrays("prior.npz"), self.geometry)
 
     # pictures and indices

@@ -149,8 +149,8 @@ def fit_prior(indices: Indices, geometry: Geometry, seconds: float, seed: int = 
         near, far, place, wanted = contexts(indices, geometry, number)
         model = SmoothPrior(geometry, number)
         optimiser = torch.optim.Adam(model.parameters(), 0.01)
-        begun, step = time.monotonic(), 0
-        while (spent := (time.monotonic() - begun) / budget) < 1 or step == 0:
+        begun, step = time.process_time(), 0
+        while (spent := (time.process_time() - begun) / budget) < 1 or step == 0:
             optimiser.param_groups[0]["lr"] = 0.01 * max(1 - spent, 0.02) * min(1, (step + 1) / 20)
             rows = torch.randint(len(wanted), (4096,))
             logits = model(near[rows].long(), [one[rows].long() for one in far], place[rows].long())
@@ -209,8 +209,8 @@ def fit_repair(indices: Indices, codec: Codec, seconds: float, seed: int = 0) ->
     model = Repair(geometry)
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     weights = [scale.bits / geometry.bits for scale in geometry.scales]
-    begun, step = time.monotonic(), 0
-    while (spent := (time.monotonic() - begun) / seconds) < 1 or step == 0:
+    begun, step = time.process_time(), 0
+    while (spent := (time.process_time() - begun) / seconds) < 1 or step == 0:
         optimiser.param_groups[0]["lr"] = 3e-3 * max(1 - spent, 0.02) * min(1, (step + 1) / 20)
         rows = torch.from_numpy(rng.integers(0, len(data[0]), 24))
         batch = [one[rows] for one in data]
@@ -247,7 +247,7 @@ def fit(
     folder: Path, data: list[Path], seconds: float = 300.0, most: int = 2000, repair: bool = True
 ) -> dict[str, float]:
     """Fit all three, or the first two only, write them and the card; what they bring on tiles held out."""
-    codec = Codec(folder, "cpu")
+    codec = Codec(folder, "cpu", fitted=False)
     geometry = codec.geometry
     pictures = tiles(data, most)
     indices = [np.concatenate(parts) for parts in zip(
@@ -292,7 +292,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="models/vq_deepsc/<variant>")
     parser.add_argument("--data", type=Path, action="append", required=True, help="photographs; may be repeated")
-    parser.add_argument("--seconds", type=float, default=300.0, help="for both priors together (default 300)")
+    parser.add_argument("--seconds", type=float, default=300.0, help="of processor time, for both priors together")
     parser.add_argument("--tiles", type=int, default=2000, help="squares of 128x128 at most (default 2000)")
     parser.add_argument("--keep-repair", action="store_true", help="fit labels and the coder's prior only")
     arguments = parser.parse_args()

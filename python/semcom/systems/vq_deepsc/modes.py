@@ -9,11 +9,13 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...phy import adaptation, mcs, segmentation
 from ...zoo import available, find
+from .presets import get_geometry
 
 NAME = "vq_deepsc"
 SCALES = ("four_scales", "three_scales")  # the better first
@@ -50,7 +52,8 @@ def names() -> list[str]:
     """All that `--model` takes; the first is the default."""
     folders = installed()
     autos = [AUTO + ending for ending in ("", "_general") if members(AUTO + ending)]
-    return [*folders, *(Mode(name, coding).name for name in folders for coding in CODINGS[1:]), *autos]
+    ways = [Mode(name, coding) for name in folders for coding in CODINGS[1:] if coding != "prior" or has_prior(name)]
+    return [*folders, *(mode.name for mode in ways), *autos]
 
 
 def members(auto: str) -> list[str]:
@@ -70,23 +73,37 @@ def parse(model: str) -> Mode:
     return Mode(variant, coding)
 
 
+def has_prior(variant: str) -> bool:
+    """Whether `fit.py` has been run on a model."""
+    return "prior.npz" in card(variant)["files"]
+
+
+def card(variant: str) -> dict[str, Any]:
+    """What the card of a model says."""
+    path = find(NAME, variant) / "card.yml"
+    return _card(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _card(path: Path, changed: int) -> dict[str, Any]:
+    import yaml
+
+    return yaml.safe_load(path.read_text())
+
+
 def candidates(model: str) -> list[Mode]:
     """The modes that a name may stand for, in the order in which they are wanted."""
     if not model.startswith(AUTO):
         return [parse(model)]
-    return [Mode(name, coding) for name in members(model) for coding in ("", "prior")]
+    return [Mode(name, way) for name in members(model) for way in ("", "prior") if not way or has_prior(name)]
 
 
 def usual_bits(mode: Mode) -> int:
     """Bits of one tile: exact, or for an entropy-coded one a little more than the mean of photographs."""
-    import yaml
-
-    card = yaml.safe_load((find(NAME, mode.variant) / "card.yml").read_text())
-    if mode.coding == "prior" and "prior" in card:
-        return int(USUAL * card["prior"]["bits_mean"])
-    from .presets import get_geometry
-
-    return get_geometry(card["scales"]).bits
+    about = card(mode.variant)
+    if mode.coding == "prior" and "prior" in about:
+        return int(USUAL * about["prior"]["bits_mean"])
+    return get_geometry(about["scales"]).bits
 
 
 def choose(model: str, airtime: int, outage: float, **conditions: Any) -> tuple[str, str]:
