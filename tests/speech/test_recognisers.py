@@ -74,3 +74,11 @@ def test_sets_of_speech_are_compared_with_the_features_of_our_recogniser(own_mod
     assert len(other.sent) == 3 and other.metrics()["fdsd"] > 0.05 and other.metrics()["kdsd"] >= 0
     monkeypatch.setattr(recognisers, "own_names", lambda: [])
     assert SpeechSets().metrics() == {"fdsd": None, "kdsd": None}
+
+
+def test_a_model_of_deepsc_st_is_compared_with_the_recogniser_inside_it(own_model):
+    from gnuradio.semcom.systems import registry
+
+    assert registry.get("deepsc_st").recogniser("random") == "random"
+    assert registry.get("text_transceiver").recogniser("moonshine") == "moonshine"
+    assert registry.get("webp").recogniser() == ""

@@ -87,8 +87,13 @@ class System(ABC):
         return None
 
     def recogniser(self, model: str = "") -> str:
-        """The recogniser (`speech/recognisers`) whose text the receiver gives; empty where there is none."""
-        return ""
+        """The recogniser (`speech/recognisers`) whose text the receiver gives; empty where there is none.
+
+        Our own recognisers are the models of one system, which need not say so.
+        """
+        from ..speech.recognisers.own import SYSTEM
+
+        return (model or next(iter(self.models()), "")) if self.name == SYSTEM else ""
 
     @abstractmethod
     def encode(self, message: Message, request: Request) -> Payload | None:
