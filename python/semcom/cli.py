@@ -327,7 +327,7 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
         "code": link.code if link.coded else None,
         **({"list_size": link.list_size} if link.coded and link.code.startswith("polar") else {}),
         **({"user": link.user} if link.user else {}),
-        **({"features": sets.features} if sets is not None else {}),
+        **({"features": sets.name} if sets is not None else {}),
         "harq": link.harq,
         "assumed_esn0_db": link.known_esn0_db if link.mcs == "auto" else None,
         "fading": link.fading if link.channel != "awgn" else None,

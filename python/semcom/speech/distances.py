@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..message import Message
 from ..metrics.deep_speech import fdsd, kdsd
 from . import recognisers
+from .recognisers.own import SYSTEM
 
 log = logging.getLogger("semcom.speech")
 CACHED = 2048
@@ -30,6 +31,11 @@ class SpeechSets:
             log.warning("fdsd and kdsd are left out: they need a model of deepsc_st")
         self.sent: list[NDArray[np.float64]] = []
         self.received: list[NDArray[np.float64]] = []
+
+    @property
+    def name(self) -> str | None:
+        """System and model that the features are from."""
+        return None if self.features is None else f"{SYSTEM}/{self.features}"
 
     def add(self, sent: Message, received: Message) -> None:
         """Take an utterance that was sent and what came of it, where both are speech."""
