@@ -22,7 +22,7 @@ from ...text.deepsc import REALS, SYMBOLS
 from .export import restore
 from .network import DeepScText
 
-BATCH, LENGTHS = 48, (8, 16, 32, 48, 64, 96)
+BATCH, LENGTHS = 24, (8, 16, 32, 48, 64, 96)
 ESN0_DB = (-8.0, 18.0)
 FADING = 0.5  # share of messages over Rayleigh or Rician blocks
 BLOCK = 128  # symbols of one fade, 16 characters
@@ -202,11 +202,12 @@ def train(
         now = time.time()
         elapsed = now - begun
         running = float(objective.detach()) if step == 1 else 0.99 * running + 0.01 * float(objective.detach())
-        if step % 200 == 0:
+        if step % 100 == 0:
             print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} loss {running:.4f}", flush=True)
         if now - last_save > 120:
             save()
-            log(False)
             last_save = time.time()
+        if step % 1000 == 0:
+            log(False)
     save()
     log(not stopping)
