@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,12 +81,17 @@ class CharacterNgram:
                 if sum(member.file_size for member in archive.infolist()) > 12 * MOST + 4096:
                     raise ValueError("too large")
             with np.load(path, allow_pickle=False) as arrays:
-                order, steps, counts = int(arrays["order"]), arrays["steps"], arrays["counts"]
-            if steps.dtype != np.uint64 or counts.dtype != np.uint32:
-                raise ValueError("keys must be uint64 and counts uint32")
-            return cls(order, np.cumsum(steps, dtype=np.uint64), counts)
+                return cls.from_arrays(dict(arrays))
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path}: holds no character n-gram: {error}") from error
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> CharacterNgram:
+        """From what `save` wrote. ValueError or KeyError for anything else."""
+        order, steps, counts = int(arrays["order"]), arrays["steps"], arrays["counts"]
+        if steps.dtype != np.uint64 or counts.dtype != np.uint32:
+            raise ValueError("keys must be uint64 and counts uint32")
+        return cls(order, np.cumsum(steps, dtype=np.uint64), counts)
 
     def log_probabilities(self, before: str) -> NDArray[np.float64]:
         """Natural logarithms for each character of the alphabet after a text, float64 [28]."""

@@ -8,11 +8,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ...speech.ctc import TOKENS
+from ...speech.beam import CharacterNgram, beam
+from ...speech.ctc import TOKENS, greedy
 from ...speech.features import BINS, features
 from ...zoo import Model, load
 from .symbols import SYMBOLS, to_symbols, to_values
 
+NGRAM = "ngram.npz"
 PARTS = ("recogniser", "channel_encoder", "channel_decoder")
 Floats = NDArray[np.float32]
 Symbols = NDArray[np.complex64]
@@ -28,6 +30,7 @@ class Codec:
         self.adaptive = bool(self.model.card.get("snr_adaptive", True))
         for part in PARTS:
             self.model.session(part)
+        self._ngram: CharacterNgram | None = None
 
     def logits(self, audio: Floats) -> Floats:
         """Token logits [L, 29] of 16 kHz speech [n], 25 frames a second, without a channel."""
@@ -52,6 +55,21 @@ class Codec:
         values, variances = to_values(symbols, noise_var, self.interleaved)
         told = [variances[None]] if self.adaptive else []
         return self.model.run("channel_decoder", values[None], *told)[0][0]
+
+
+    def text(self, logits: Floats, with_ngram: bool = False) -> str:
+        """What logits [L, 29] say: by greedy decoding, or by a beam search with the model's n-gram.
+
+        ValueError where the model has no n-gram.
+        """
+        if not with_ngram:
+            return greedy(logits)
+        if self._ngram is None:
+            if NGRAM not in self.model.card["files"]:
+                raise ValueError(f"the model {self.model.folder.name} of deepsc_st has no {NGRAM}")
+            self._ngram = CharacterNgram.from_arrays(self.model.arrays(NGRAM))
+        options = self.model.card.get("beam", {})
+        return beam(logits, self._ngram, weight=options.get("weight", 0.6), bonus=options.get("bonus", 0.8))
 
 
 @lru_cache(maxsize=4)

@@ -17,6 +17,7 @@ import yaml
 from torch import Tensor, nn
 
 from ...speech.ctc import TOKENS
+from .codec import NGRAM
 from .network import REALS, SIZES, DeepScSt, parameter_count
 
 CHECKED = (1, 26, 300)  # lengths in frames of 40 ms at which each graph must agree with its network
@@ -86,7 +87,7 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
 
     The card gets the given fields, what the networks need to be run, and hashes. Weights are stored in float16. Each
     graph is run by ONNX Runtime at three lengths and must agree with Torch: RuntimeError where it does not. ValueError
-    for weights of no DeepSC-ST network.
+    for weights of no DeepSC-ST network. An `ngram.npz` that lies in `folder` (see ngram.py) becomes part of the model.
     """
     state = torch.load(weights, weights_only=True, map_location="cpu")
     preset = preset_of(state)
@@ -103,6 +104,8 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
         write_graph(path, part)
         check_graph(path, part)
         hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    if (folder / NGRAM).is_file():
+        hashes[NGRAM] = hashlib.sha256((folder / NGRAM).read_bytes()).hexdigest()
     size = model.recogniser.size
     needed = {
         "preset": preset, "parameters": parameter_count(model), "bands": size.bands, "snr_adaptive": size.adaptive,
