@@ -7,6 +7,7 @@ import pytest
 from gnuradio.semcom.systems.vq_deepsc.presets import get_geometry
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
 
 
 def count(module):

@@ -12,6 +12,7 @@ from gnuradio.semcom.media.photographs import packaged_photograph
 from gnuradio.semcom.metrics.image import ssim
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

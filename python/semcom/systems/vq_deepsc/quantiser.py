@@ -15,11 +15,15 @@ from torch import Tensor, nn
 from .presets import Geometry
 
 COMMITMENT = 0.25
-MEMORY = 0.99  # of the moving average of usage
-FLOOR = 0.014  # share of the places: the balance term raises usage below it
+MEMORY = 0.97  # of the moving average of usage
 BALANCE = 0.5  # weight of that term
 SHARPNESS = 4.0  # of the softmax: its exponent for the mean distance of all codes over the nearest one's
-DEAD = 0.007  # share of the places: codes used less are put elsewhere
+
+
+def floor(codes: int) -> float:
+    """Share of the places that each of `codes` codes should have at least: the balance term raises usage below it,
+    and codes used less than half of it are put elsewhere."""
+    return max(0.014, 0.3 / codes)
 
 
 def distances(features: Tensor, codes: Tensor) -> Tensor:
@@ -83,7 +87,7 @@ class Quantiser(nn.Module):
             weights = torch.softmax(-sharpness * distances(rows, self.codes.detach()), 1)
             mean = weights @ self.codes.detach()
             out = hard + mean - mean.detach()
-            scarce = (1 - self.usage / FLOOR).clamp_min(0)
+            scarce = (1 - self.usage / floor(count)).clamp_min(0)
             weights = torch.softmax(-sharpness * gaps, 1)  # here the codes move as well
             loss = loss - BALANCE * (weights.mean(0) * scarce).sum()
         else:
@@ -104,7 +108,7 @@ class Quantiser(nn.Module):
         these: half of what they stood for. Returns how many moved."""
         rows = _rows(features)
         nearest = distances(rows, self.codes).argmin(1)
-        dead = (self.usage < min(DEAD, 0.5 / len(self.codes))).nonzero()[:, 0]
+        dead = (self.usage < floor(len(self.codes)) / 2).nonzero()[:, 0]
         for code in dead:
             most = self.usage.argmax()
             members = rows[nearest == most]
