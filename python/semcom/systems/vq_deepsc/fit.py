@@ -26,39 +26,19 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...media.images import read_image
-from ...media.inputs import list_inputs
 from . import bits as bit_maps
 from . import prior as exact
 from .bits import Indices
 from .codec import Codec
-from .presets import SIDE, Geometry
+from .pictures import Pictures
+from .presets import Geometry
 from .repair import Repair
 
-FILES = ("bits.npz", "prior.npz", "repair.onnx")
-HELD_OUT = 16  # one tile in so many judges the fit
 
-
-def tiles(folders: list[Path], most: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Up to `most` squares of 128x128 of the photographs below the folders (their `train` split, if there is one),
-    drawn evenly from all of them: uint8 [n, 128, 128, 3]."""
-    found: list[Any] = []
-    for folder in folders:
-        listed = list_inputs(folder)
-        found += [item for item in listed if item.split == "train"] or listed
-    rng = np.random.default_rng(seed)
-    cut = []
-    for number in rng.permutation(len(found)):
-        picture = read_image(found[number].path).data
-        height, width = picture.shape[:2]
-        for top in range(0, height - SIDE + 1, SIDE):
-            for left in range(0, width - SIDE + 1, SIDE):
-                cut.append(picture[top : top + SIDE, left : left + SIDE])
-        if len(cut) >= most:
-            break
-    if len(cut) < 2 * HELD_OUT:
-        raise ValueError(f"expected at least {2 * HELD_OUT} squares of {SIDE}x{SIDE} pixels, found {len(cut)}")
-    return np.stack(cut[:most])
+def indices_of(codec: Codec, tiles: NDArray[np.uint8]) -> Indices:
+    """The encoder's choice for tiles [n, 3, 128, 128]."""
+    found = (codec.indices(tile[None].astype(np.float32) / np.float32(255)) for tile in tiles)
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
 def fit_labels(codec: Codec, indices: Indices) -> dict[str, NDArray[np.uint8]]:
@@ -249,12 +229,8 @@ def fit(
     """Fit all three, or the first two only, write them and the card; what they bring on tiles held out."""
     codec = Codec(folder, "cpu", fitted=False)
     geometry = codec.geometry
-    pictures = tiles(data, most)
-    indices = [np.concatenate(parts) for parts in zip(
-        *(codec.indices(codec.tiles(p)) for p in pictures), strict=True
-    )]  # fmt: skip
-    held = [index[::HELD_OUT] for index in indices]
-    learnt = [np.delete(index, np.s_[::HELD_OUT], axis=0) for index in indices]
+    pictures = Pictures(data, seed=0)
+    learnt, held = indices_of(codec, pictures.batch(most)), indices_of(codec, pictures.validation)
     labels = fit_labels(codec, learnt)
     codec.labels["aware"] = [labels[scale.name] for scale in geometry.scales]
     arrays = fit_prior(learnt, geometry, seconds / 2)
