@@ -27,14 +27,13 @@ from numpy.typing import NDArray
 
 from gnuradio.semcom.metrics.text import edit_distance
 from gnuradio.semcom.output import processor, versions
-from gnuradio.semcom.speech.beam import CharacterNgram, beam
 from gnuradio.semcom.speech.ctc import greedy
 from gnuradio.semcom.systems.deepsc_st import train as training
 from gnuradio.semcom.systems.deepsc_st.codec import Codec, codec
-from gnuradio.semcom.systems.deepsc_st.data import Utterance, load, read_manifest
+from gnuradio.semcom.systems.deepsc_st.data import Utterance, load
 from gnuradio.semcom.text.alphabet import encode_text
 
-ESN0_DB = (-12, -8, -4, 0, 4, 8, 12, 20)
+ESN0_DB = {"awgn": (-12, -8, -4, 0, 4, 8, 20), "rayleigh": (0, 8), "rician": (0, 8)}
 CHANNEL_ESN0_DB = 8.0
 Floats = NDArray[np.float32]
 
@@ -61,29 +60,34 @@ def rates(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     return row
 
 
-def errors(coder: Codec, folders: list[Path], ngram: CharacterNgram | None, limit: int) -> dict[str, Any]:
-    """Error rates without a channel, greedy and with the n-gram, and over channels."""
+def errors(coder: Codec, folders: list[Path], with_beam: bool, limit: int) -> dict[str, Any]:
+    """Error rates without a channel and over channels; with the n-gram without one and over AWGN at 4 dB."""
     result: dict[str, Any] = {}
     for folder in folders:
         speech = load(folder, "test")[: limit or None]
         logits = [coder.logits(u.audio / np.float32(32768)) for u in speech]
         texts = [u.text for u in speech]
+
+        def over(channel: str, esn0_db: float, sent: list[Floats] = logits) -> list[Floats]:
+            found = []
+            for number, scores in enumerate(sent):
+                random = np.random.default_rng([number, int(esn0_db) + 100])
+                found.append(coder.decode(*received(coder.symbols(scores, esn0_db), channel, esn0_db, random)))
+            return found
+
+        def read(scores: list[Floats], ngram: bool, wanted: list[str] = texts) -> dict[str, Any]:
+            return rates([(t, coder.text(s, ngram)) for t, s in zip(wanted, scores, strict=True)])
+
         row: dict[str, Any] = {"utterances": len(speech), "characters": sum(map(len, texts))}
-        row["greedy"] = rates([(t, greedy(scores)) for t, scores in zip(texts, logits, strict=True)])
-        if ngram is not None:
-            row["beam"] = rates([(t, beam(scores, ngram)) for t, scores in zip(texts, logits, strict=True)])
-        for channel in training.CHANNELS:
-            points = {}
-            for esn0_db in ESN0_DB:
-                pairs = []
-                for number, text in enumerate(texts):
-                    random = np.random.default_rng([number, esn0_db + 100])
-                    symbols = coder.symbols(logits[number], esn0_db)
-                    pairs.append((text, greedy(coder.decode(*received(symbols, channel, esn0_db, random)))))
-                points[esn0_db] = rates(pairs)
-            row[channel] = points
+        row["noiseless"] = read(logits, False)
+        if with_beam:
+            row["noiseless_beam"] = read(logits, True)
+            row["awgn_4_db_beam"] = read(over("awgn", 4), True)
+        for channel, points in ESN0_DB.items():
+            row[channel] = {str(esn0_db): read(over(channel, esn0_db), False) for esn0_db in points}
         result[folder.name] = row
-        print(folder.name, json.dumps({k: v for k, v in row.items() if k in ("greedy", "beam")}), file=sys.stderr)
+        short = {k: v["cer"] for k, v in row.items() if isinstance(v, dict) and "cer" in v}
+        print(folder.name, short, {k: v["cer"] for k, v in row["awgn"].items()}, file=sys.stderr)
     return result
 
 
@@ -170,15 +174,11 @@ def main() -> int:
     parser.add_argument("--train", type=Path, action="append", default=[], help="folder whose split train is used")
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--limit", type=int, default=0, help="utterances a folder, 0: all")
-    parser.add_argument("--beam", action="store_true", help="also with an n-gram of the training transcripts")
+    parser.add_argument("--beam", action="store_true", help="also with the n-gram of the model")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
     if arguments.part == "errors":
-        ngram = None
-        if arguments.beam:
-            rows = [r for folder in arguments.train for r in read_manifest(folder) if r.get("split") == "train"]
-            ngram = CharacterNgram.learn(r["transcript"] for r in rows)
-        content: Any = errors(codec(arguments.model), arguments.data, ngram, arguments.limit)
+        content: Any = errors(codec(arguments.model), arguments.data, arguments.beam, arguments.limit)
         name = f"errors_{arguments.model}"
     elif arguments.part == "channels":
         content = channels(codec(arguments.model), arguments.train, arguments.data, arguments.seconds)
