@@ -62,11 +62,12 @@ def measure(weights: Path, pictures: NDArray[np.uint8]) -> dict[str, Any]:
             index = model.quantisers.level(level).indices(features[level])
             count += np.bincount(index.ravel().numpy(), minlength=len(count))
     means = np.mean(np.array(rows, float), axis=0)
+    meta["last_run_steps"] = meta.pop("steps")  # the cards tell of earlier ones
     result: dict[str, Any] = {**meta, "pictures": len(pictures), "ssim": round(float(means[0]), 4)}
     result |= {"psnr_db": round(float(means[1]), 2), "edges_kept": round(float(means[2]), 3)}
     log = weights.parent / "log.jsonl"
     if log.exists():
-        result["training_s"] = json.loads(log.read_text().splitlines()[-1])["elapsed_s"]
+        result["last_run_s"] = json.loads(log.read_text().splitlines()[-1])["elapsed_s"]
     if meta["quantised"]:
         result["bits"] = model.geometry.bits
         shares = {level: count / count.sum() for level, count in counts.items()}
