@@ -29,7 +29,7 @@ from ..phy import mcs as mcs_table
 from ..phy import segmentation
 from ..speech.distances import SpeechSets
 from ..speech.recognisers.own import SYSTEM as OWN_SYSTEM
-from ..speech.recognisers.own import own_names
+from ..speech.recognisers.own import model_of, own_names
 from ..speech.synthesis import Synthesiser
 from ..stage import Stage
 from ..systems import registry
@@ -113,7 +113,8 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     system = registry.get(settings["system"])
     recogniser = system.recogniser(settings["model"])
     if recogniser in own_names() and system.name != OWN_SYSTEM:
-        return {"inputs": digest(files), "recogniser": file_digest(zoo.find(OWN_SYSTEM, recogniser) / "card.yml")}
+        own = zoo.find(OWN_SYSTEM, model_of(recogniser)) / "card.yml"
+        return {"inputs": digest(files), "recogniser": file_digest(own)}
     if not system.models() or not zoo.available(settings["system"]):
         return {"inputs": digest(files)}
     cards = [zoo.find(settings["system"], name) / "card.yml" for name in system.variants(settings["model"])]

@@ -7,29 +7,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import zoo
+from ..beam import CharacterNgram, beam
+from ..ctc import greedy
+from ..features import BINS, features
 from .base import Recogniser
 
 SYSTEM = "deepsc_st"
 PART = "recogniser"
+BEAM = "-beam"  # ends the name of a recogniser that reads its logits by a beam search with the model's n-gram
+NGRAM = "ngram.npz"
 Floats = NDArray[np.float32]
 
 
 def own_names() -> list[str]:
-    """The trained models that are here, `open` first."""
-    return sorted(zoo.available(SYSTEM), key=lambda name: (name != "open", name))
+    """The trained models that are here, `open` first, then each again with a beam search."""
+    trained = sorted(zoo.available(SYSTEM), key=lambda name: (name != "open", name))
+    return [*trained, *(name + BEAM for name in trained)]
+
+
+def model_of(name: str) -> str:
+    """The model that a recogniser's name stands for."""
+    return name.removesuffix(BEAM)
 
 
 class OwnRecogniser(Recogniser):
     """A model folder with a graph `recogniser`: frames [1, T, bands] to logits [1, L, 29] and the last hidden layer
-    [1, L, H]; greedy decoding."""
+    [1, L, H]. Greedy decoding, or a beam search where the name says so."""
 
     def __init__(self, name: str, device: str = "auto") -> None:
         self.name, self.device = name, device
+        self._ngram: CharacterNgram | None = None
 
     @property
     def model(self) -> zoo.Model:
         """The verified files of the model."""
-        return zoo.load(SYSTEM, self.name, self.device)
+        return zoo.load(SYSTEM, model_of(self.name), self.device)
 
     @property
     def provider(self) -> str:
@@ -42,8 +54,6 @@ class OwnRecogniser(Recogniser):
 
     def outputs(self, speech: Floats) -> tuple[Floats, Floats]:
         """Logits [L, 29] and hidden frames [L, H], 25 a second; of at least one sample."""
-        from ..features import BINS, features
-
         audio = speech if speech.size else np.zeros(1, np.float32)
         frames = features(audio, int(self.model.card.get("bands", BINS)))
         logits, hidden = self.model.run(PART, frames[None])
@@ -65,6 +75,15 @@ class OwnRecogniser(Recogniser):
 
     def recognise(self, speech: Floats) -> str:
         """Text in the alphabet."""
-        from ..ctc import greedy
+        return self.text(self.logits(speech)) if speech.size else ""
 
-        return greedy(self.logits(speech)) if speech.size else ""
+    def text(self, logits: Floats) -> str:
+        """What logits or log-probabilities [L, 29] say. ValueError where a beam search has no n-gram."""
+        if not self.name.endswith(BEAM):
+            return greedy(logits)
+        if self._ngram is None:
+            if NGRAM not in self.model.card["files"]:
+                raise ValueError(f"the model {model_of(self.name)} of {SYSTEM} has no {NGRAM}")
+            self._ngram = CharacterNgram.from_arrays(self.model.arrays(NGRAM))
+        options = self.model.card.get("beam", {})
+        return beam(logits, self._ngram, weight=options.get("weight", 0.6), bonus=options.get("bonus", 0.8))

@@ -12,6 +12,7 @@ from ..base import Request
 from ..speech_base import RecognisingSystem
 
 FLOAT_BITS = 32
+LEAST = 1e-30  # no probability is taken for less: it has a logarithm
 FRAME_BITS = FLOAT_BITS * TOKENS  # 928 bits for 40 ms of speech
 
 
@@ -44,13 +45,13 @@ class FeatureTransceiver(RecognisingSystem):
 
     def decode(self, received: Received, meta: Meta, model: str = "", device: str = "auto") -> tuple[Message, int]:
         """The text, and how many frames had to be taken for blanks because a failed code block touches them."""
-        from ...speech.ctc import greedy
-
         frames = np.packbits(received.bits).view(">f4").reshape(-1, TOKENS).astype(np.float32)
         lost = ~received.bits_ok.reshape(-1, FRAME_BITS).all(1)
         frames[lost] = np.eye(TOKENS, dtype=np.float32)[BLANK]
         frames = np.nan_to_num(frames, nan=0.0, posinf=1.0, neginf=0.0)  # an error that no CRC saw
-        return text_message(greedy(frames)), int(np.sum(lost))
+        own = recognisers.get(self.recogniser(model), device)
+        assert isinstance(own, recognisers.OwnRecogniser)
+        return text_message(own.text(np.log(np.clip(frames, LEAST, 1)))), int(np.sum(lost))
 
 
 SYSTEM = FeatureTransceiver()
