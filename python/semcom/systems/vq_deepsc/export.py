@@ -98,7 +98,7 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
         ],
         "preset": meta["preset"],
         "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": meta["steps"],
+        "last_run_steps": meta["steps"],
     }
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
     temporary = folder / "card.yml.part"
