@@ -22,7 +22,7 @@ OVERSAMPLING = 4
 MIN_PEAK_DB = 4.0
 MAX_PEAK_DB = 20.0
 _ROUNDS = 6
-_MARGIN_DB = 0.35  # the clip lies lower than what is asked for: peaks grow again between and behind the filter
+_MARGIN_DB = 0.5  # the clip lies lower than what is asked for: peaks grow again between and behind the filter
 _CHUNK = 1024
 
 
