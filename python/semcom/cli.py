@@ -77,8 +77,10 @@ def parser() -> argparse.ArgumentParser:
     harq = "transmissions of a message at most, with other redundancy each time (hybrid ARQ; default 1, at most 4)"
     sub.add_argument("--harq", type=int, default=1, metavar="N", help=harq)
     sub.add_argument("--demapper", choices=("exact", "maxlog"), default="exact")
-    sub.add_argument("--profile", choices=("ideal",), default="ideal", help="perfect timing, no preamble")
-    sub.add_argument("--csi", choices=("perfect",), default="perfect", help="what the receiver knows of the channel")
+    profile = "ideal: perfect timing and channel knowledge; burst: preamble, header, pilots, a receiver that estimates all"
+    sub.add_argument("--profile", choices=("ideal", "burst"), default="ideal", help=profile)
+    known = "what the receiver knows of the channel: perfect in profile ideal, estimated in profile burst"
+    sub.add_argument("--csi", choices=("perfect", "estimated"), help=known)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the networks run")
     sub.add_argument("--seed", type=int, default=0, help="same seed, same result (default 0)")
     user = "have received text spoken by the voice registered for this user's id"
@@ -255,7 +257,11 @@ def command_run(arguments: argparse.Namespace) -> int:
             device=arguments.device,
             user=arguments.user,
             judges=arguments.judges,
+            profile=arguments.profile,
         )
+        knows = "estimated" if link.profile == "burst" else "perfect"
+        if arguments.csi not in (None, knows):
+            raise ValueError(f"--csi must be {knows} in profile {link.profile}, not {arguments.csi}")
         if arguments.figure and not arguments.output:
             raise ValueError("--figure needs --output DIR to write into")
         kind = registry.get(link.system).kind
@@ -322,6 +328,7 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
         "model": link.mode[1] or default_model(link.system),
         "channel": link.channel,
         "esn0_db": link.esn0_db,
+        "profile": link.profile,
         "seed": link.seed,
         "mcs": link.chosen_mcs if link.coded else None,
         "code": link.code if link.coded else None,

@@ -55,7 +55,7 @@ VERSIONS = ("numpy", "scipy", "onnxruntime", "pillow", "av", "soundfile", "faste
 DEFAULT_STOP = Stop(metric="message_error_rate")
 PACKAGED = "packaged"
 # What does not decide what a message meets on the channel, and so is no part of its seed.
-_NOT_SEEDED = ("inputs", "files", "split", "pictures", "records", "cached", "device", "base")
+_NOT_SEEDED = ("inputs", "files", "split", "pictures", "records", "cached", "device", "base", "profile")
 
 
 def resolve(given: Mapping[str, Any]) -> dict[str, Any]:

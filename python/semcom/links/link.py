@@ -18,6 +18,8 @@ from ..message import SAMPLE_RATE, Message, Meta
 from ..metrics import image_metrics
 from ..phy import bounds, coding, segmentation, snr
 from ..phy import mcs as mcs_table
+from ..phy.burst import ROBUST_BELOW_DB, largest_payload
+from ..phy.burst_stages import Air, BurstDeframer, BurstTransmitter, check_fading
 from ..phy.channel import fades
 from ..phy.estimation import estimate_noise_var
 from ..phy.harq import MOST_TRANSMISSIONS, HarqDecoder, HarqEncoder
@@ -40,6 +42,7 @@ from ..systems.stages import Decoder, Encoder
 from .chain import run_chain
 
 CHANNELS = ("awgn", "rayleigh", "rician")
+PROFILES = ("ideal", "burst")
 PHY = {"mcs": "16qam-1/3", "code": "ldpc", "list_size": coding.LIST_SIZE}
 TARGET_OUTAGE = 0.1
 ESTIMATED = "estimated"
@@ -66,6 +69,9 @@ class Link:
 
     `user` has the text that arrives spoken by the voice of that user (`speech/synthesis`). `judges` off leaves out the
     measures of speech that take long: predicted MOS, STOI and what the recogniser says without a channel.
+
+    `profile` "ideal" has perfect timing and channel knowledge; "burst" sends samples between two radios, with preamble,
+    header and pilots, and a receiver that knows nothing else (docs/burst.md).
     """
 
     system: str = "ncsc"
@@ -92,6 +98,7 @@ class Link:
     device: str = "auto"
     user: str = ""
     judges: bool = True
+    profile: str = "ideal"
 
     def __post_init__(self) -> None:
         for name, value in phy_defaults(self.system).items():
@@ -127,6 +134,12 @@ class Link:
             raise ValueError(f"harq needs a system whose payload is bits only, not {self.system}")
         if self.max_bpp and system.kind != "image":
             raise ValueError(f"max_bpp is for pictures: {self.system} takes {system.kind}, limit it by airtime")
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile must be one of {', '.join(PROFILES)}, not {self.profile!r}")
+        if self.profile == "burst":
+            check_fading(self.channel, self.fading)
+            if self.harq > 1:
+                raise ValueError("harq must be 1 in profile burst")
         if self.user:
             if system.delivered_kind != "text":
                 raise ValueError(f"user needs a system that delivers text, and {self.system} delivers {self.delivers}")
@@ -190,7 +203,7 @@ class Link:
             model,
             quality=self.quality,
             max_bpp=self.max_bpp,
-            airtime=self.airtime,
+            airtime=self.payload_airtime,
             mcs=mcs,
             code=self.code,
             over_budget=self.over_budget,
@@ -201,15 +214,34 @@ class Link:
         if payload != "symbols":
             analog = encoder.outputs[1:]
             stages += [Beside(stage, analog) if analog else stage for stage in (coder, Mapper())]
-        stages += [Framer(payload)]
-        stages += [Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed, self.doppler)]
-        stages += [Equaliser(), Deframer(payload)]
+        stages += self.on_air(payload)
         if payload != "symbols":
             analog = stages[-1].outputs[2:]
             pair = (SoftDemapper(self.demapper), decoder)
             stages += [Beside(stage, analog) if analog else stage for stage in pair]
         stages += [Decoder(self.system, model, self.device)]
         return [*stages, Synthesiser(self.user)] if self.user else stages
+
+    def on_air(self, payload: str) -> list[Stage]:
+        """The stages from symbols to symbols of that kind of payload."""
+        if self.profile == "burst":
+            fading = str(self.fading) if self.channel != "awgn" else "packet"
+            air = Air(self.channel, self.esn0_db, fading, self.rician_k, self.seed, self.doppler)
+            return [BurstTransmitter(payload, self.header_strength), air, BurstDeframer(payload)]
+        air = Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed, self.doppler)
+        return [Framer(payload), air, Equaliser(), Deframer(payload)]
+
+    @property
+    def header_strength(self) -> str:
+        """Which header a burst has: by what the transmitter takes Es/N0 to be, robust wherever it may fade."""
+        return "robust" if self.channel != "awgn" or self.known_esn0_db < ROBUST_BELOW_DB else "short"
+
+    @property
+    def payload_airtime(self) -> int:
+        """Symbols that `airtime` leaves for the payload; 0 for no limit."""
+        if not self.airtime or self.profile != "burst":
+            return self.airtime
+        return max(largest_payload(self.airtime, self.header_strength), 1)  # nothing fits into one symbol
 
     def limits(self) -> dict[str, float | None]:
         """The yardstick: where this MCS stops working whoever decodes it, in dB Es/N0.
@@ -302,6 +334,7 @@ class Link:
             "blocks_failed": meta.get("blocks_failed", 0),
             "concealed": meta["concealed"],
             **about,
+            **({"radio": meta.get("radio")} if self.profile == "burst" else {}),
             "metrics": metrics,
             "elapsed_s": round(elapsed_s, 4),
         }

@@ -83,11 +83,6 @@ def largest_payload(airtime: int, strength: str = "robust") -> int:
     return min(max(samples // SYMBOL, 0) * DATA, MAX_SYMBOLS)
 
 
-def strength_for(esn0_db: float) -> str:
-    """The header's strength that suits an expected Es/N0."""
-    return "robust" if esn0_db < ROBUST_BELOW_DB else "short"
-
-
 def transmit(
     header: Header, payload: ArrayLike, strength: str = "robust", peak_db: float | None = None
 ) -> NDArray[np.complex64]:

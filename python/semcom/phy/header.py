@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The header of a burst: what the receiver must know before it can read the payload, in 95 bits and a CRC.
+"""The header of a burst: what the receiver must know before it can read the payload, in 96 bits and a CRC.
 
 | bits | field |
 |---|---|
@@ -9,11 +9,11 @@
 | 24 | payload bits before coding |
 | 21 | analog symbols |
 | 5 | MCS: place in the table of `mcs.py` |
-| 2 | channel code: ldpc, polar-256, polar-512, polar-1024 |
+| 3 | channel code: place in ldpc, polar-128, polar-256, polar-512, polar-1024 |
 | 1 | code blocks in turns (`interleave`) |
 | 24 | CRC-24B |
 
-The 119 bits are a polar code word (TS 38.212) with a list of 8: of 1024 bits where the header is "robust", of 512 where
+The 120 bits are a polar code word (TS 38.212) with a list of 8: of 1024 bits where the header is "robust", of 512 where
 it is "short"; its bits leave in the order of `polar_interleaver.py`, again and again from the start until the header's
 OFDM symbols are full (12 robust, 2 short), scrambled, as QPSK.
 """
@@ -35,15 +35,14 @@ from .polar import Polar, polar_code
 from .polar_interleaver import polar_interleaver
 from .preamble import check_strength
 from .scrambler import gold_sequence
-from .segmentation import layout
+from .segmentation import CODES, check_code, layout
 
 VERSION = 1
-CODES = ("ldpc", "polar-256", "polar-512", "polar-1024")
 MAX_SYMBOLS = 1 << 20  # of a payload, digital and analog together
 OFDM_SYMBOLS = {"robust": 12, "short": 2}
 _WORD = {"robust": 1024, "short": 512}
 _FIELDS = {
-    "version": 2, "system": 12, "model": 12, "sequence": 16, "bits": 24, "symbols": 21, "mcs": 5, "code": 2,
+    "version": 2, "system": 12, "model": 12, "sequence": 16, "bits": 24, "symbols": 21, "mcs": 5, "code": 3,
     "interleave": 1,
 }  # fmt: skip
 _BITS = sum(_FIELDS.values())
@@ -79,8 +78,7 @@ class Header:
     def __post_init__(self) -> None:
         for name in ("system", "model", "sequence", "bits", "symbols"):
             integer(name, getattr(self, name), 0, (1 << _FIELDS[name]) - 1)
-        if self.code not in CODES:
-            raise ValueError(f"code must be one of {', '.join(CODES)} in a burst, not {self.code!r}")
+        check_code(self.code)
         if self.payload_symbols > MAX_SYMBOLS:
             raise ValueError(f"a payload must have at most {MAX_SYMBOLS} symbols, not {self.payload_symbols}")
 
@@ -96,7 +94,7 @@ class Header:
 
 
 def pack(header: Header) -> NDArray[np.uint8]:
-    """A header's bits without CRC, uint8 [95]."""
+    """A header's bits without CRC, uint8 [96]."""
     values = {
         "version": VERSION, "system": header.system, "model": header.model, "sequence": header.sequence,
         "bits": header.bits, "symbols": header.symbols, "mcs": mcs_table.names().index(header.mcs),
@@ -107,7 +105,7 @@ def pack(header: Header) -> NDArray[np.uint8]:
 
 
 def unpack(bits: NDArray[np.uint8]) -> Header:
-    """The header of 95 bits; ValueError for one that lies: another version, an unknown MCS, a payload too long."""
+    """The header of 96 bits; ValueError for one that lies: another version, an unknown MCS, a payload too long."""
     values, at = {}, 0
     for name, width in _FIELDS.items():
         values[name] = int(bits[at : at + width].astype(np.int64) @ (1 << np.arange(width - 1, -1, -1)))
@@ -117,6 +115,8 @@ def unpack(bits: NDArray[np.uint8]) -> Header:
     names = mcs_table.names()
     if values["mcs"] >= len(names):
         raise ValueError(f"the header names MCS {values['mcs']}, and there are {len(names)}")
+    if values["code"] >= len(CODES):
+        raise ValueError(f"the header names channel code {values['code']}, and there are {len(CODES)}")
     return Header(**values | {
         "mcs": names[values["mcs"]], "code": CODES[values["code"]], "interleave": bool(values["interleave"]),
     })  # type: ignore[arg-type]  # fmt: skip
@@ -135,7 +135,7 @@ def _order(strength: str) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
 
 
 def encode(bits: NDArray[np.uint8], strength: str) -> NDArray[np.complex64]:
-    """Header bits, uint8 [95], to QPSK symbols, complex64 [DATA * OFDM_SYMBOLS[strength]]."""
+    """Header bits, uint8 [96], to QPSK symbols, complex64 [DATA * OFDM_SYMBOLS[strength]]."""
     order, scrambling = _order(strength)
     return Modulation("qpsk").map(_code(strength).encode(bits)[order] ^ scrambling)
 
@@ -143,7 +143,7 @@ def encode(bits: NDArray[np.uint8], strength: str) -> NDArray[np.complex64]:
 def decode(
     symbols: NDArray[np.complex64], noise_var: NDArray[np.float32], strength: str
 ) -> NDArray[np.uint8] | None:
-    """Equalised QPSK symbols and their noise variances to header bits, uint8 [95]; None where the CRC fails."""
+    """Equalised QPSK symbols and their noise variances to header bits, uint8 [96]; None where the CRC fails."""
     order, scrambling = _order(strength)
     llr = Modulation("qpsk").llr(symbols, noise_var) * (np.float32(1) - 2 * scrambling.astype(np.float32))
     word = np.bincount(order, weights=np.nan_to_num(llr), minlength=_WORD[strength]).astype(np.float32)
