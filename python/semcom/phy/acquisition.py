@@ -44,7 +44,8 @@ class Acquired:
     """A header's bits, and what the receiver knows at the header's end.
 
     `origin` is the sample in which the burst begins, `carrier_offset` in cycles a sample; `estimate` has the taps,
-    with phase 0 at `phase_at` (samples from `origin`); `b`, `gram` are the statistics they come from.
+    with phase 0 at `phase_at` (samples from `origin`); `b`, `gram` are the statistics they come from; `offset_error` is
+    the offset's standard deviation, `carrier_noise` each carrier's own noise variance where the header is long enough.
     """
 
     bits: NDArray[np.uint8]
@@ -55,6 +56,7 @@ class Acquired:
     b: NDArray[np.complex128]
     gram: NDArray[np.complex128]
     offset_error: float
+    carrier_noise: NDArray[np.float64] | None
 
 
 def turned(samples: NDArray[np.complex64], carrier_offset: float, first: float) -> NDArray[np.complex64]:
@@ -159,8 +161,12 @@ def acquire(samples: NDArray[np.complex64], found: Detection) -> Acquired | None
     power = float(np.mean(np.abs(estimate.carriers()) ** 2))
     weight = float(np.sum(times[1:] ** 2)) * known.shape[1] * power / max(estimate.noise_var, 1e-30)
     error = 1.0 / np.sqrt(max(2.0 * (2.0 * np.pi) ** 2 * weight, 1e-30))
+    missed = np.abs(known * np.exp(-2j * np.pi * offset * times[1:])[:, None] - estimate.carriers()) ** 2
+    carrier_noise = missed.mean(axis=0) if count >= FRAME else None
     # so far phase 0 of the first offset was at the origin; from here on that of the whole offset is at the middle
     reference = np.exp(2j * np.pi * found.carrier_offset * middle)
     estimate.taps = estimate.taps * reference
     carrier_offset = found.carrier_offset + offset
-    return Acquired(bits, origin, carrier_offset, middle, estimate, sums * reference, gram, float(error))
+    return Acquired(
+        bits, origin, carrier_offset, middle, estimate, sums * reference, gram, float(error), carrier_noise
+    )

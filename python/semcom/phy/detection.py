@@ -24,7 +24,7 @@ from scipy import fft, signal
 
 from .preamble import HALF, LENGTH, MAX_OFFSET, STRENGTHS, preamble, preamble_at
 
-THRESHOLD = 0.073  # share of the energy: at most one false alarm in a million symbols (docs/burst.md)
+THRESHOLD = 0.071  # share of the energy: at most one false alarm in a million symbols (docs/burst.md)
 FIRST_THRESHOLD = 0.046  # of the first look, which lets about one in two thousand samples of noise through
 _FFT = 8192
 _BAND_TAPS = 65  # of the filter that the energy is measured behind
