@@ -122,7 +122,9 @@ def sent_and_received(
     rng = np.random.default_rng([*seed, 2])
     whole = padded_to_rows(values)
     on_air = spread(whole) if waveform == "single_carrier" else whole
-    got = over_ideal(on_air, taps, esn0_db, rng) if profile == "ideal" else over_burst(on_air, taps, esn0_db, rng, peak_db)
+    got: tuple[Any, Any] | None = over_ideal(on_air, taps, esn0_db, rng) if profile == "ideal" else None
+    if profile == "burst":
+        got = over_burst(on_air, taps, esn0_db, rng, peak_db)
     if got is None:
         return None
     symbols, variances = gathered(*got) if waveform == "single_carrier" else got
@@ -210,8 +212,8 @@ def bler_part(bursts: int, peak_db: float | None = None, waveforms: Any = ("ofdm
                         if got is None:
                             failed += plan.blocks
                             continue
-                        llr = from_air(modulation.llr(*got), plan.blocks, scheme.bits_per_symbol, scheme.interleaved, False)
-                        failed += int(np.sum(~coding.decode(llr, plan)[1]))
+                        order = (plan.blocks, scheme.bits_per_symbol, scheme.interleaved, False)
+                        failed += int(np.sum(~coding.decode(from_air(modulation.llr(*got), *order), plan)[1]))
                     points.append({"esn0_db": round(esn0_db, 2), "bler": share(failed, bursts * plan.blocks)})
                 out.setdefault(mcs, {}).setdefault(waveform, {})[profile] = {
                     "points": points, "esn0_db_at_1e-2": crossing(points)}  # fmt: skip

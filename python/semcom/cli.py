@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     harq = "transmissions of a message at most, with other redundancy each time (hybrid ARQ; default 1, at most 4)"
     sub.add_argument("--harq", type=int, default=1, metavar="N", help=harq)
     sub.add_argument("--demapper", choices=("exact", "maxlog"), default="exact")
-    profile = "ideal: perfect timing and channel knowledge; burst: preamble, header, pilots, a receiver that estimates all"
+    profile = "ideal: perfect timing and channel knowledge; burst: preamble, header, pilots, all is estimated"
     sub.add_argument("--profile", choices=("ideal", "burst"), default="ideal", help=profile)
     known = "what the receiver knows of the channel: perfect in profile ideal, estimated in profile burst"
     sub.add_argument("--csi", choices=("perfect", "estimated"), help=known)

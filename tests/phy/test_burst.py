@@ -123,7 +123,8 @@ def test_everything_that_is_on_air_is_counted():
 
 def test_nothing_is_sent_beside_the_band():
     samples = burst.transmit(header.Header(symbols=20_000), qpsk(20_000))
-    power = np.mean(np.abs(np.fft.fft(samples[: samples.size // 4096 * 4096].reshape(-1, 4096) * np.hanning(4096))) ** 2, 0)
+    pieces = samples[: samples.size // 4096 * 4096].reshape(-1, 4096) * np.hanning(4096)
+    power = np.mean(np.abs(np.fft.fft(pieces)) ** 2, axis=0)
     outside = np.abs(np.fft.fftfreq(4096)) > 0.45
     assert 10 * math.log10(power[outside].mean() / power[~outside].mean()) < -20
 

@@ -228,8 +228,8 @@ class Link:
             fading = str(self.fading) if self.channel != "awgn" else "packet"
             air = Air(self.channel, self.esn0_db, fading, self.rician_k, self.seed, self.doppler)
             return [BurstTransmitter(payload, self.header_strength), air, BurstDeframer(payload)]
-        air = Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed, self.doppler)
-        return [Framer(payload), air, Equaliser(), Deframer(payload)]
+        channel = Channel(self.channel, self.esn0_db, self.fading, self.rician_k, self.seed, self.doppler)
+        return [Framer(payload), channel, Equaliser(), Deframer(payload)]
 
     @property
     def header_strength(self) -> str:

@@ -73,7 +73,7 @@ def burst_samples(payload_symbols: int, strength: str = "robust") -> int:
 
 
 def symbols_total(payload_symbols: int, strength: str = "robust") -> int:
-    """A burst's time in symbols of its band (samples x 208 / 256, rounded up): all of preamble, header, prefixes, pilots."""
+    """A burst's time in symbols of its band, samples x 208 / 256: preamble, header, prefixes, pilots included."""
     return math.ceil(burst_samples(payload_symbols, strength) / SAMPLES_PER_SYMBOL)
 
 
@@ -125,7 +125,7 @@ class Opened:
 def open_burst(samples: NDArray[np.complex64], found: Detection) -> Opened | Refused | None:
     """Reads the header of a burst whose preamble was found; None where its CRC fails, `Refused` where it lies.
 
-    `samples` as of `sane`, `found.start` counted in them. Nothing is reserved yet for the lengths that the header names.
+    `samples` as of `sane`, `found.start` counted in them. Nothing is reserved yet for the lengths in the header.
     """
     known = acquire(samples, found)
     if known is None:

@@ -2,8 +2,8 @@
 """Bursts out of an endless stream of samples, the same ones whatever pieces the stream comes in.
 
 Preambles are searched in regions that lie at fixed places of the stream, so pieces cannot matter. A header is read as
-soon as it is whole, the payload when it is; a burst waits for its own end only, and memory holds no more than the longest
-burst that a header can name (13 MB).
+soon as it is whole, the payload when it is; a burst waits for its own end only, and memory holds no more than the
+longest burst that a header can name (13 MB).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..message import Meta
 from ..stage import Arrays, Port, Stage
@@ -101,7 +102,8 @@ class Air(Stage):
         noise_var(self.esn0_db)
         integer("seed", self.seed, 0)
         if not 0 <= self.carrier_offset <= MAX_OFFSET:
-            raise ValueError(f"carrier_offset must be from 0 to {MAX_OFFSET} cycles a sample, not {self.carrier_offset!r}")
+            found = f"not {self.carrier_offset!r}"
+            raise ValueError(f"carrier_offset must be from 0 to {MAX_OFFSET} cycles a sample, {found}")
         impairments.check_sampling_offset(self.sampling_offset_ppm)
         impairments.check_linewidth(self.linewidth)
 
@@ -126,12 +128,13 @@ def check_fading(model: str, fading: str | int) -> None:
         raise ValueError(f"fading must be {' or '.join(FADINGS)} in profile burst, not {fading!r}")
 
 
-def _between_pauses(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _between_pauses(samples: NDArray[np.complex64], rng: np.random.Generator) -> NDArray[np.complex64]:
     """The burst with silence around it, moved by a part of a sample."""
     before = _QUIET + int(rng.integers(0, _QUIET))
     x = np.concatenate((np.zeros(before, np.complex64), samples, np.zeros(_QUIET, np.complex64)))
-    length = 1 << (x.size - 1).bit_length()  # the transform takes lengths of any kind badly
-    spectrum = np.fft.fft(x, length) * np.exp(-2j * np.pi * np.fft.fftfreq(length) * rng.uniform())
+    length = 1 << (int(x.size) - 1).bit_length()  # the transform takes lengths of any kind badly
+    frequency = (np.arange(length) + length // 2) % length / length - 0.5
+    spectrum = np.fft.fft(x, length) * np.exp(-2j * np.pi * frequency * rng.uniform())
     return np.fft.ifft(spectrum)[: x.size].astype(np.complex64)
 
 
@@ -143,7 +146,7 @@ class BurstDeframer(Deframer):
     nothing was found.
     """
 
-    inputs = (_SAMPLES,)
+    inputs = (_SAMPLES,)  # type: ignore[assignment]
 
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """complex64 [m] to complex64 and float32 for each part."""

@@ -2,8 +2,8 @@
 """Finds preambles in a stream of samples: one threshold for all signal-to-noise ratios, delays and carrier offsets.
 
 The measure is the normalised correlation: the share of the energy in the band and in the preamble's window that the
-preamble itself explains, from 0 to 1. In white noise of any strength it has one distribution (1 - (1 - s)^(n - 1) is the
-probability of less than s at one place, n the dimensions of the window in the band), so that one threshold gives
+preamble itself explains, from 0 to 1. In white noise of any strength it has one distribution (less than s has the
+probability 1 - (1 - s)^(n - 1) at one place, n the dimensions of the window in the band), so that one threshold gives
 one rate of false alarms (CFAR); that is the same test as correlation over estimated noise.
 
 Two steps. One filter for each direction of the chirp, by FFT (overlap-save), looks at all samples; the squares of the
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft, signal
 
-from .preamble import HALF, LENGTH, MAX_OFFSET, STRENGTHS, preamble, preamble_at
+from .preamble import HALF, LENGTH, STRENGTHS, preamble, preamble_at
 
 THRESHOLD = 0.071  # share of the energy: at most one false alarm in a million symbols (docs/burst.md)
 FIRST_THRESHOLD = 0.046  # of the first look, which lets about one in two thousand samples of noise through
@@ -78,7 +78,7 @@ def _filtered(x: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[
     useful = _FFT - _OVERLAP
     blocks = -(-x.size // useful)
     padded = np.zeros(blocks * useful + _OVERLAP, np.complex64)
-    padded[delay : delay + x.size] = x  # output i of the band filter needs inputs i - 64 ... i of `padded` shifted by it
+    padded[delay : delay + x.size] = x
     band = np.empty(blocks * useful, np.complex64)
     power = np.empty((2, blocks * useful), np.float32)
     filters = _filters()
@@ -186,8 +186,3 @@ def _strongest(found: list[Detection]) -> list[Detection]:
         if all(abs(one.start - other.start) >= LENGTH for other in kept):
             kept.append(one)
     return sorted(kept, key=lambda d: d.start)
-
-
-def largest_offset() -> float:
-    """Carrier offsets up to this are looked for, cycles a sample."""
-    return MAX_OFFSET

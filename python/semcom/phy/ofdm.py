@@ -69,7 +69,7 @@ def symbols_for(count: int) -> int:
 
 
 def grid(values: NDArray[np.complex64], first: int = 0) -> NDArray[np.complex64]:
-    """Carriers of the OFDM symbols that carry `values`, [symbols, CARRIERS]; `first` is the place of the first in a frame.
+    """Carriers of the OFDM symbols that carry `values`, [symbols, CARRIERS]; the first is number `first` of a frame.
 
     What is left of the last one is filled with QPSK of the pilots' sequence, so that energy stays where it is.
     """

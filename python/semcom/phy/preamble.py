@@ -38,7 +38,7 @@ def chirp_cycles(instants: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def preamble_at(strength: str, instants: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """The preamble between its samples, amplitude 1: sample n is at instant n; outside of [-0.5, LENGTH - 0.5] it is 0."""
+    """The preamble between its samples, amplitude 1: sample n is at instant n; 0 outside of [-0.5, LENGTH - 0.5]."""
     sign = -1.0 if check_strength(strength) else 1.0
     t = np.asarray(instants, np.float64) + 0.5
     first = t < HALF
@@ -49,6 +49,6 @@ def preamble_at(strength: str, instants: NDArray[np.float64]) -> NDArray[np.comp
 @lru_cache(maxsize=2)
 def preamble(strength: str) -> NDArray[np.complex64]:
     """The preamble's samples, complex64 [LENGTH] of amplitude 1, read-only."""
-    samples = preamble_at(strength, np.arange(LENGTH)).astype(np.complex64)
+    samples = preamble_at(strength, np.arange(LENGTH, dtype=np.float64)).astype(np.complex64)
     samples.setflags(write=False)
     return samples

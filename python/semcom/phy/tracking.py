@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Follows a burst through its payload, a frame of eight OFDM symbols at a time: phase, timing, channel and noise.
 
-A Kalman filter has four states: the phase and its slope (what is left of the carrier offset, phase noise), the delay and
+A Kalman filter has four states: the phase and its slope (what is left of the carrier offset), the delay and
 its slope (the sampling offset). Each frame its 208 pilots, compared with the channel known so far, measure phase and
 delay by least squares, weighted with |h|^2. Whole samples of delay move the receiver's window, the rest is a phase
 ramp over the carriers. Where the phase moves more from symbol to symbol than noise explains, each symbol's own pilots
@@ -246,7 +246,7 @@ class _Tracker:
 
 
 def follow(samples: NDArray[np.complex64], known: Acquired, begin: int, count: int) -> Tracked:
-    """Equalises `count` OFDM symbols of payload, of which the first has its prefix `begin` samples behind the origin."""
+    """Equalises `count` OFDM symbols of payload; the prefix of the first lies `begin` samples behind the origin."""
     values = np.zeros((count, DATA), np.complex64)
     variances = np.full((count, DATA), np.float32(ERASED))
     tracker = _Tracker(samples, known, begin)
