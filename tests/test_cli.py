@@ -84,7 +84,7 @@ def test_a_table_pictures_and_a_figure_for_people(photograph, tmp_path):
         ("run", "ncsc", "--input", "EMPTY"),
         ("grc", "missing.grc"),
         ("run", "ncsc", "--input", "PHOTO", "--esn0-db", "six"),
-        ("run", "ncsc", "--input", "PHOTO", "--profile", "burst"),
+        ("run", "ncsc", "--input", "PHOTO", "--profile", "radio"),
         ("run", "ncsc"),
         ("nosuch",),
     ],
