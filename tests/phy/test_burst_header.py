@@ -9,7 +9,7 @@ from gnuradio.semcom.phy.burst_receiver import receive
 from gnuradio.semcom.phy.channel import noise
 from gnuradio.semcom.phy.sequence import Arrival, SequenceWatch
 
-HEAD = header.Header(4095, 17, 65535, 30_000, 1234, "16qam-1/2", "polar-512", True)
+HEAD = header.Header(4095, 17, 65535, 30_000, 1234, "16qam-1/2", "polar-512", True, 200)
 
 
 @pytest.mark.parametrize("name", mcs.names())
@@ -41,7 +41,7 @@ def test_noise_is_no_header():
 
 def test_a_lying_header_is_refused_in_words():
     bits = header.pack(header.Header(bits=100, symbols=5))
-    fields = {"version": 0, "bits": 42, "symbols": 66, "mcs": 87, "code": 92}
+    fields = {"version": 0, "bits": 42, "symbols": 66, "mcs": 95, "code": 100}
     for name, text in (("mcs", "MCS 31"), ("code", "code 7"), ("version", "another version")):
         lie = bits.copy()
         lie[fields[name] : fields[name] + header._FIELDS[name]] = 1
@@ -67,7 +67,7 @@ def fuzz(count, seed):
     rng = np.random.default_rng(seed)
     refused = 0
     for _ in range(count):
-        bits = rng.integers(0, 2, 96, dtype=np.uint8)
+        bits = rng.integers(0, 2, 104, dtype=np.uint8)
         bits[:2] = (0, 1)
         if rng.uniform() < 0.3:  # most random lengths lie: these ones may not
             bits[42:60] = 0

@@ -4,7 +4,8 @@
     samples = transmit(Header(bits=..., symbols=..., mcs=...), payload, "robust")
     for burst in receive(samples): burst.header, burst.symbols, burst.noise_var      (of burst_receiver.py)
 
-The payload is any complex values of mean energy 1, up to 2^20 of them, the digital symbols first. Samples have mean
+The payload is any complex values of mean energy 1, up to 2^20 of them, the digital symbols first; a few octets of
+description may go before it. Samples have mean
 energy 1, 256 / 208 of them for each symbol of the band: `symbols_total` counts a burst's time in those symbols,
 prefixes, pilots, preamble and header included.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from . import description as descriptions
 from . import header as headers
 from .acquisition import Acquired, acquire
 from .checks import integer
@@ -35,7 +37,7 @@ class Burst:
     """A burst that was received.
 
     `symbols`, complex64 [n], are the payload's, equalised, `noise_var`, float32 [n], the noise variance of each (1e6
-    where nothing arrived). `start` is its first sample (with fraction), `end` the first behind it. `carrier_offset` in
+    where nothing arrived); `description` its octets, None where their CRC failed. `start` is its first sample (with fraction), `end` the first behind it. `carrier_offset` in
     cycles a sample and `sampling_offset_ppm` are the receiver's against the transmitter's; `esn0_db` is that of the
     carriers in the mean; `score` the preamble's (see `detection.py`).
     """
@@ -50,6 +52,7 @@ class Burst:
     sampling_offset_ppm: float
     esn0_db: float
     score: float
+    description: bytes | None = b""
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,16 @@ def head_samples(strength: str) -> int:
     return LENGTH + SYMBOL * headers.OFDM_SYMBOLS[strength]
 
 
-def burst_samples(payload_symbols: int, strength: str = "robust") -> int:
-    """Samples of a burst with so many payload symbols."""
+def burst_samples(payload_symbols: int, strength: str = "robust", octets: int = 0) -> int:
+    """Samples of a burst with so many payload symbols and octets of description."""
     integer("payload_symbols", payload_symbols, 0, MAX_SYMBOLS)
-    return head_samples(strength) + SYMBOL * symbols_for(payload_symbols)
+    described = descriptions.description_symbols(octets, strength)
+    return head_samples(strength) + SYMBOL * symbols_for(described + payload_symbols)
 
 
-def symbols_total(payload_symbols: int, strength: str = "robust") -> int:
+def symbols_total(payload_symbols: int, strength: str = "robust", octets: int = 0) -> int:
     """A burst's time in symbols of its band, samples x 208 / 256: preamble, header, prefixes, pilots included."""
-    return math.ceil(burst_samples(payload_symbols, strength) / SAMPLES_PER_SYMBOL)
+    return math.ceil(burst_samples(payload_symbols, strength, octets) / SAMPLES_PER_SYMBOL)
 
 
 def largest_payload(airtime: int, strength: str = "robust") -> int:
@@ -84,7 +88,11 @@ def largest_payload(airtime: int, strength: str = "robust") -> int:
 
 
 def transmit(
-    header: Header, payload: ArrayLike, strength: str = "robust", peak_db: float | None = None
+    header: Header,
+    payload: ArrayLike,
+    strength: str = "robust",
+    peak_db: float | None = None,
+    description: bytes = b"",
 ) -> NDArray[np.complex64]:
     """A burst's samples, complex64, mean energy 1; `payload` complex [header.payload_symbols], mean energy 1.
 
@@ -95,9 +103,12 @@ def transmit(
     values = np.asarray(payload, np.complex64).ravel()
     if values.size != header.payload_symbols:
         raise ValueError(f"the payload must have the {header.payload_symbols} symbols of its header, not {values.size}")
+    if len(description) != header.description:
+        raise ValueError(f"description must have the {header.description} octets of its header, not {len(description)}")
     if not np.isfinite(values).all():
         raise ValueError("payload symbols must be finite")
-    head, body = grid(headers.encode(headers.pack(header), strength)), grid(values)
+    head = grid(headers.encode(headers.pack(header), strength))
+    body = grid(np.concatenate((descriptions.encode(description, strength), values)))
     if peak_db is not None:
         head, body = limit_peaks(head, peak_db), limit_peaks(body, peak_db)
     return np.concatenate((preamble(strength), modulate(head), modulate(body)))
@@ -119,7 +130,8 @@ class Opened:
     @property
     def end(self) -> int:
         """The first sample behind the burst."""
-        return self.known.origin + burst_samples(self.header.payload_symbols, self.found.strength)
+        header = self.header
+        return self.known.origin + burst_samples(header.payload_symbols, self.found.strength, header.description)
 
 
 def open_burst(samples: NDArray[np.complex64], found: Detection) -> Opened | Refused | None:
@@ -138,10 +150,13 @@ def open_burst(samples: NDArray[np.complex64], found: Detection) -> Opened | Ref
 
 def read_payload(samples: NDArray[np.complex64], opened: Opened) -> Burst:
     """The whole burst; symbols behind the end of `samples` are erased."""
-    size = opened.header.payload_symbols
+    header, found = opened.header, opened.found
+    described = descriptions.description_symbols(header.description, found.strength)
+    size = described + header.payload_symbols
     tracked = follow(samples, opened.known, opened.begin, symbols_for(size))
-    found = opened.found
+    symbols, noise_var = tracked.symbols[:size], tracked.noise_var[:size]
+    text = descriptions.decode(symbols[:described], noise_var[:described], header.description, found.strength)
     return Burst(
-        opened.header, tracked.symbols[:size], tracked.noise_var[:size], found.strength, found.start, opened.end,
-        tracked.carrier_offset, tracked.sampling_offset_ppm, tracked.esn0_db, found.score,
+        header, symbols[described:], noise_var[described:], found.strength, found.start, opened.end,
+        tracked.carrier_offset, tracked.sampling_offset_ppm, tracked.esn0_db, found.score, text,
     )  # fmt: skip

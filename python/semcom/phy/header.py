@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The header of a burst: what the receiver must know before it can read the payload, in 96 bits and a CRC.
+"""The header of a burst: what the receiver must know before it can read the payload, in 104 bits and a CRC.
 
 | bits | field |
 |---|---|
@@ -8,12 +8,13 @@
 | 16 | sequence number of the message |
 | 24 | payload bits before coding |
 | 21 | analog symbols |
+| 8 | octets of description (`description.py`) |
 | 5 | MCS: place in the table of `mcs.py` |
 | 3 | channel code: place in ldpc, polar-128, polar-256, polar-512, polar-1024 |
 | 1 | code blocks in turns (`interleave`) |
 | 24 | CRC-24B |
 
-The 120 bits are a polar code word (TS 38.212) with a list of 8: of 1024 bits where the header is "robust", of 512 where
+The 128 bits are a polar code word (TS 38.212) with a list of 8: of 1024 bits where the header is "robust", of 512 where
 it is "short"; its bits leave in the order of `polar_interleaver.py`, again and again from the start until the header's
 OFDM symbols are full (12 robust, 2 short), scrambled, as QPSK.
 """
@@ -42,7 +43,7 @@ MAX_SYMBOLS = 1 << 20  # of a payload, digital and analog together
 OFDM_SYMBOLS = {"robust": 12, "short": 2}
 _WORD = {"robust": 1024, "short": 512}
 _FIELDS = {
-    "version": 2, "system": 12, "model": 12, "sequence": 16, "bits": 24, "symbols": 21, "mcs": 5, "code": 3,
+    "version": 2, "system": 12, "model": 12, "sequence": 16, "bits": 24, "symbols": 21, "description": 8, "mcs": 5, "code": 3,
     "interleave": 1,
 }  # fmt: skip
 _BITS = sum(_FIELDS.values())
@@ -60,7 +61,8 @@ def name_id(name: str) -> int:
 
 @dataclass(frozen=True)
 class Header:
-    """What a burst carries. `bits` and `symbols` are the lengths of the two payload parts, before coding.
+    """What a burst carries. `bits` and `symbols` are the lengths of the two payload parts, before coding,
+    `description` the number of octets beside them.
 
     `system` and `model` are the ids of `name_id`. ValueError for what does not fit its field, for an MCS or code
     that is unknown, and for a payload of more than 2^20 symbols.
@@ -74,9 +76,10 @@ class Header:
     mcs: str = "qpsk-1/3"
     code: str = "ldpc"
     interleave: bool = False
+    description: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("system", "model", "sequence", "bits", "symbols"):
+        for name in ("system", "model", "sequence", "bits", "symbols", "description"):
             integer(name, getattr(self, name), 0, (1 << _FIELDS[name]) - 1)
         check_code(self.code)
         if self.payload_symbols > MAX_SYMBOLS:
@@ -94,10 +97,11 @@ class Header:
 
 
 def pack(header: Header) -> NDArray[np.uint8]:
-    """A header's bits without CRC, uint8 [96]."""
+    """A header's bits without CRC, uint8 [104]."""
     values = {
         "version": VERSION, "system": header.system, "model": header.model, "sequence": header.sequence,
-        "bits": header.bits, "symbols": header.symbols, "mcs": mcs_table.names().index(header.mcs),
+        "bits": header.bits, "symbols": header.symbols, "description": header.description,
+        "mcs": mcs_table.names().index(header.mcs),
         "code": CODES.index(header.code), "interleave": int(header.interleave),
     }  # fmt: skip
     parts = [(values[name] >> np.arange(width - 1, -1, -1)) & 1 for name, width in _FIELDS.items()]
@@ -105,7 +109,7 @@ def pack(header: Header) -> NDArray[np.uint8]:
 
 
 def unpack(bits: NDArray[np.uint8]) -> Header:
-    """The header of 96 bits; ValueError for one that lies: another version, an unknown MCS, a payload too long."""
+    """The header of 104 bits; ValueError for one that lies: another version, an unknown MCS, a payload too long."""
     values, at = {}, 0
     for name, width in _FIELDS.items():
         values[name] = int(bits[at : at + width].astype(np.int64) @ (1 << np.arange(width - 1, -1, -1)))
@@ -135,7 +139,7 @@ def _order(strength: str) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
 
 
 def encode(bits: NDArray[np.uint8], strength: str) -> NDArray[np.complex64]:
-    """Header bits, uint8 [96], to QPSK symbols, complex64 [DATA * OFDM_SYMBOLS[strength]]."""
+    """Header bits, uint8 [104], to QPSK symbols, complex64 [DATA * OFDM_SYMBOLS[strength]]."""
     order, scrambling = _order(strength)
     return Modulation("qpsk").map(_code(strength).encode(bits)[order] ^ scrambling)
 
@@ -143,7 +147,7 @@ def encode(bits: NDArray[np.uint8], strength: str) -> NDArray[np.complex64]:
 def decode(
     symbols: NDArray[np.complex64], noise_var: NDArray[np.float32], strength: str
 ) -> NDArray[np.uint8] | None:
-    """Equalised QPSK symbols and their noise variances to header bits, uint8 [96]; None where the CRC fails."""
+    """Equalised QPSK symbols and their noise variances to header bits, uint8 [104]; None where the CRC fails."""
     order, scrambling = _order(strength)
     llr = Modulation("qpsk").llr(symbols, noise_var) * (np.float32(1) - 2 * scrambling.astype(np.float32))
     word = np.bincount(order, weights=np.nan_to_num(llr), minlength=_WORD[strength]).astype(np.float32)
