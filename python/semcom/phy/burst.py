@@ -37,9 +37,10 @@ class Burst:
     """A burst that was received.
 
     `symbols`, complex64 [n], are the payload's, equalised, `noise_var`, float32 [n], the noise variance of each (1e6
-    where nothing arrived); `description` its octets, None where their CRC failed. `start` is its first sample (with fraction), `end` the first behind it. `carrier_offset` in
-    cycles a sample and `sampling_offset_ppm` are the receiver's against the transmitter's; `esn0_db` is that of the
-    carriers in the mean; `score` the preamble's (see `detection.py`).
+    where nothing arrived); `description` its octets, None where their CRC failed. `start` is its first sample (with
+    fraction), `end` the first behind it. `carrier_offset` in cycles a sample and `sampling_offset_ppm` are the
+    receiver's against the transmitter's; `esn0_db` is that of the carriers in the mean; `score` the preamble's (see
+    `detection.py`).
     """
 
     header: Header

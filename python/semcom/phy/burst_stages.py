@@ -3,10 +3,14 @@
 
 One message is one burst. What never arrived comes out all the same: symbols of 0 with a noise variance of 1e6 and
 `reason` "lost" in the meta.
+
+Between two programs, where no meta travels beside the samples, a burst also carries a description: what the packet's
+meta has that no header field says, as JSON.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -20,10 +24,12 @@ from . import impairments
 from .burst import Burst, symbols_total, transmit
 from .burst_receiver import receive
 from .checks import integer
+from .description import MOST
 from .header import Header, name_id
 from .ofdm import SAMPLES_PER_SYMBOL
 from .peak_power import check_peak
 from .preamble import MAX_OFFSET, check_strength
+from .segmentation import layout
 from .sequence import NUMBERS
 from .snr import noise_var
 from .stages import Deframer, Framer
@@ -34,12 +40,54 @@ _QUIET = 600  # samples around a burst, at least
 FADINGS = ("packet", "doppler")
 
 
-def header_of(meta: Meta, symbols: int) -> Header:
+_TOLD = frozenset(  # by the header, or by nobody because it is the transmitter's own affair
+    "id name system model mcs code bits blocks block_bits block_coded interleave digital analog symbols_total header "
+    "octets reason soft channel esn0_db transmission".split()
+)
+
+
+def description_of(meta: Meta) -> bytes:
+    """What a receiver must know beside the header, at most 255 octets of JSON; ValueError where that is too little."""
+    rest = {key: value for key, value in meta.items() if key not in _TOLD}
+    text = json.dumps(rest, separators=(",", ":"), allow_nan=False).encode() if rest else b""
+    if len(text) > MOST:
+        raise ValueError(f"a burst describes its payload in at most {MOST} octets, and {len(text)} are needed: {rest}")
+    return text
+
+
+def received_meta(burst: Burst) -> Meta:
+    """The meta of a packet that arrived without one: from header and description."""
+    header = burst.header
+    plan = layout(header.bits, header.mcs, code=header.code)
+    try:
+        described = json.loads(burst.description or b"{}")
+    except ValueError:
+        described = {}
+    told = {
+        "id": header.sequence, "mcs": header.mcs, "code": header.code, "bits": header.bits, "blocks": plan.blocks,
+        "block_bits": plan.k, "block_coded": plan.n, "interleave": header.interleave, "digital": plan.symbols,
+        "analog": header.symbols, "system_id": header.system, "model_id": header.model,
+        "symbols_total": symbols_total(header.payload_symbols, burst.strength, header.description),
+        "described": burst.description is not None, "radio": estimates(burst),
+    }  # fmt: skip
+    return (described if isinstance(described, dict) else {}) | told
+
+
+def estimates(burst: Burst) -> Meta:
+    """What the receiver found out about the radio."""
+    return {
+        "esn0_db": round(burst.esn0_db, 3), "carrier_offset": burst.carrier_offset,
+        "sampling_offset_ppm": round(burst.sampling_offset_ppm, 3), "start": round(burst.start, 3),
+        "score": round(burst.score, 4), "header": burst.strength,
+    }  # fmt: skip
+
+
+def header_of(meta: Meta, symbols: int, octets: int = 0) -> Header:
     """The header of a packet, from what its meta says."""
     return Header(
         name_id(str(meta.get("system", ""))), name_id(str(meta.get("model", ""))), int(meta.get("id", 0)) % NUMBERS,
         int(meta.get("bits", 0)) if meta.get("blocks", 0) else 0, symbols, str(meta.get("mcs", "qpsk-1/3")),
-        str(meta.get("code", "ldpc")), bool(meta.get("interleave", False)),
+        str(meta.get("code", "ldpc")), bool(meta.get("interleave", False)), octets,
     )  # fmt: skip
 
 
@@ -47,12 +95,13 @@ def header_of(meta: Meta, symbols: int) -> Header:
 class BurstTransmitter(Framer):
     """Digital and analog symbols to the samples of a burst; `symbols_total` counts all of it (see `burst.py`).
 
-    `strength` of the header is "robust" or "short". `peak_db` above 0 limits the peaks. A message that does not fit
-    its budget sends nothing.
+    `strength` of the header is "robust" or "short". `peak_db` above 0 limits the peaks. With `describe` the burst
+    says itself what else its meta has. A message that does not fit its budget sends nothing.
     """
 
     strength: str = "robust"
     peak_db: float = 0.0
+    describe: bool = False
 
     outputs = (_SAMPLES,)
 
@@ -67,9 +116,11 @@ class BurstTransmitter(Framer):
         (values,), meta = super().run(arrays, meta)
         if meta.get("reason") is not None:
             return (np.zeros(0, np.complex64),), meta
-        header = header_of(meta, meta["analog"])
-        meta |= {"symbols_total": symbols_total(values.size, self.strength), "header": self.strength}
-        return (transmit(header, values, self.strength, self.peak_db or None),), meta
+        text = description_of(meta) if self.describe else b""
+        header = header_of(meta, meta["analog"], len(text))
+        total = symbols_total(values.size, self.strength, len(text))
+        samples = transmit(header, values, self.strength, self.peak_db or None, text)
+        return (samples,), {**meta, "symbols_total": total, "header": self.strength, "octets": len(text)}
 
 
 @dataclass(frozen=True)
@@ -153,15 +204,11 @@ class BurstDeframer(Deframer):
         size = int(meta["digital"]) + int(meta["analog"])
         symbols, variances = np.zeros(size, np.complex64), np.full(size, np.float32(ERASED))
         meta = {**meta, "radio": None}
-        wanted = header_of(meta, int(meta["analog"]))
+        wanted = header_of(meta, int(meta["analog"]), int(meta.get("octets", 0)))
         found = next((b for b in receive(arrays[0]) if isinstance(b, Burst) and b.header == wanted), None)
         if found is not None:
             symbols, variances = found.symbols, found.noise_var
-            meta["radio"] = {
-                "esn0_db": round(found.esn0_db, 3), "carrier_offset": found.carrier_offset,
-                "sampling_offset_ppm": round(found.sampling_offset_ppm, 3), "start": round(found.start, 3),
-                "score": round(found.score, 4), "header": found.strength,
-            }  # fmt: skip
+            meta["radio"] = estimates(found)
         elif meta.get("reason") is None:
             meta["reason"] = "lost"
         return super().run((symbols, variances), meta)

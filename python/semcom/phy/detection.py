@@ -20,8 +20,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft, signal
 
+from .fourier import fft, ifft
 from .preamble import HALF, LENGTH, STRENGTHS, preamble, preamble_at
 
 THRESHOLD = 0.071  # share of the energy: at most one false alarm in a million symbols (docs/burst.md)
@@ -66,9 +66,13 @@ def sane(samples: ArrayLike) -> NDArray[np.complex64]:
 def _filters() -> NDArray[np.complex64]:
     """[3, FFT]: band filter and the two matched filters behind it, delayed alike: output i is about sample i - FIR's
     half; the matched ones give at i the correlation of the chirp that begins at i."""
-    band = fft.fft(signal.firwin(_BAND_TAPS, 2 * _BAND_EDGE), _FFT)
-    chirps = np.stack((preamble("robust")[:HALF], preamble("short")[:HALF]))
-    spectra = np.conj(fft.fft(chirps, _FFT, axis=-1))
+    from scipy.signal import firwin
+
+    impulses = np.zeros((3, _FFT), np.complex128)
+    impulses[0, :_BAND_TAPS] = firwin(_BAND_TAPS, 2 * _BAND_EDGE)
+    impulses[1:, :HALF] = preamble("robust")[:HALF], preamble("short")[:HALF]
+    band, *chirps = fft(impulses)
+    spectra = np.conj(np.stack(chirps))
     return np.concatenate((band[None], spectra * band)).astype(np.complex64)
 
 
@@ -84,8 +88,8 @@ def _filtered(x: NDArray[np.complex64]) -> tuple[NDArray[np.complex64], NDArray[
     filters = _filters()
     for block in range(blocks):
         begin = block * useful
-        spectrum = fft.fft(padded[begin : begin + _FFT])
-        out = fft.ifft(spectrum * filters, axis=-1)[:, 2 * delay : 2 * delay + useful]
+        spectrum = fft(padded[begin : begin + _FFT])
+        out = ifft(spectrum * filters)[:, 2 * delay : 2 * delay + useful]
         band[begin : begin + useful] = out[0]
         matched = out[1:]
         power[:, begin : begin + useful] = matched.real * matched.real + matched.imag * matched.imag

@@ -43,8 +43,8 @@ MAX_SYMBOLS = 1 << 20  # of a payload, digital and analog together
 OFDM_SYMBOLS = {"robust": 12, "short": 2}
 _WORD = {"robust": 1024, "short": 512}
 _FIELDS = {
-    "version": 2, "system": 12, "model": 12, "sequence": 16, "bits": 24, "symbols": 21, "description": 8, "mcs": 5, "code": 3,
-    "interleave": 1,
+    "version": 2, "system": 12, "model": 12, "sequence": 16, "bits": 24, "symbols": 21, "description": 8, "mcs": 5,
+    "code": 3, "interleave": 1,
 }  # fmt: skip
 _BITS = sum(_FIELDS.values())
 _CRC = "crc24b"

@@ -16,8 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
+from .fourier import fft, ifft
 from .scrambler import gold_sequence
 
 FFT = 256
@@ -88,7 +88,7 @@ def modulate(rows: NDArray[np.complex64]) -> NDArray[np.complex64]:
     """Carriers [symbols, CARRIERS] to samples, complex64 [symbols * SYMBOL], mean energy 1 for carriers of energy 1."""
     spectrum = np.zeros((len(rows), FFT), np.complex64)
     spectrum[:, carriers()] = rows  # negative indices are negative frequencies
-    time = fft.ifft(spectrum, axis=-1, norm="ortho") * np.float32(math.sqrt(SAMPLES_PER_SYMBOL))
+    time = ifft(spectrum, norm="ortho") * np.float32(math.sqrt(SAMPLES_PER_SYMBOL))
     return np.concatenate((time[:, -PREFIX:], time), axis=1).reshape(-1)
 
 
@@ -97,7 +97,7 @@ def demodulate(windows: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
     A path that arrives d samples after the symbol's own time appears as delay d + BACK_OFF.
     """
-    spectrum = fft.fft(windows, axis=-1, norm="ortho")
+    spectrum = fft(windows, norm="ortho")
     return spectrum[:, carriers()] * np.float32(math.sqrt(1 / SAMPLES_PER_SYMBOL))
 
 

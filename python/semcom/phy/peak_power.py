@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import fft
 
+from .fourier import fft, ifft
 from .ofdm import FFT, carriers
 
 SHARE = 0.999
@@ -38,10 +38,10 @@ def peak_to_average_db(samples: ArrayLike, share: float = SHARE, oversampling: i
     if not 0 < share <= 1:
         raise ValueError(f"share must be above 0 and at most 1, not {share!r}")
     half = x.size // 2
-    spectrum = fft.fft(x)
+    spectrum = fft(x)
     padded = np.zeros(x.size * oversampling, np.complex64)
     padded[: x.size - half], padded[padded.size - half :] = spectrum[: x.size - half], spectrum[x.size - half :]
-    power = np.abs(fft.ifft(padded)).astype(np.float64) ** 2
+    power = np.abs(ifft(padded)).astype(np.float64) ** 2
     return 10.0 * math.log10(float(np.quantile(power, share)) / float(power.mean()))
 
 
@@ -66,10 +66,10 @@ def limit_peaks(rows: NDArray[np.complex64], peak_db: float) -> NDArray[np.compl
         for _ in range(_ROUNDS):
             spectrum = np.zeros((len(now), size), np.complex64)
             spectrum[:, carriers()] = now
-            time = fft.ifft(spectrum, axis=-1, norm="ortho")
+            time = ifft(spectrum, norm="ortho")
             envelope = np.abs(time)
             time *= np.minimum(np.float32(1), np.float32(level) / np.maximum(envelope, np.float32(1e-20)))
-            now = fft.fft(time, axis=-1, norm="ortho")[:, carriers()]
+            now = fft(time, norm="ortho")[:, carriers()]
         gain = np.vdot(wanted, now).real / max(float(np.vdot(wanted, wanted).real), 1e-30)
         out[begin : begin + _CHUNK] = now / np.float32(gain)
     return out

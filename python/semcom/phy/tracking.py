@@ -23,9 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from .acquisition import Acquired, segment, turned
+from .fourier import ifft
 from .ofdm import (
     BACK_OFF,
     CARRIERS,
@@ -187,7 +187,7 @@ class _Tracker:
         h = self.channel.h[where]
         spectrum = np.zeros(FFT, np.complex64)
         np.add.at(spectrum, carriers()[where], pilots * h.conj())
-        agreement = np.abs(fft.ifft(spectrum)) * (FFT / max(float(np.sum(np.abs(h) ** 2)), 1e-30))
+        agreement = np.abs(ifft(spectrum)) * (FFT / max(float(np.sum(np.abs(h) ** 2)), 1e-30))
         delay = int(agreement.argmax())
         if agreement[delay] < _LOST:
             return False
