@@ -105,7 +105,6 @@ class BurstReceiver:
         self._searched = end
 
     def _open(self, found: Detection, done: list[tuple[float, Burst | Refused]]) -> None:
-        # The buffer is cut so that what the header says cannot depend on how much has arrived.
         local = replace(found, start=found.start - self._base)
         opened = open_burst(self._buffer, local)
         if isinstance(opened, Opened):

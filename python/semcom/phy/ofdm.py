@@ -68,13 +68,13 @@ def symbols_for(count: int) -> int:
     return -(-count // DATA)
 
 
-def grid(values: NDArray[np.complex64], first: int = 0) -> NDArray[np.complex64]:
-    """Carriers of the OFDM symbols that carry `values`, [symbols, CARRIERS]; the first is number `first` of a frame.
+def grid(values: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    """Carriers of the OFDM symbols that carry `values`, [symbols, CARRIERS]; the first one begins a frame.
 
     What is left of the last one is filled with QPSK of the pilots' sequence, so that energy stays where it is.
     """
     count = symbols_for(values.size)
-    place = (first + np.arange(count)) % FRAME
+    place = np.arange(count) % FRAME
     filled = np.resize(pilot_values().ravel(), count * DATA).astype(np.complex64)
     filled[: values.size] = values
     out = np.empty((count, CARRIERS), np.complex64)
