@@ -97,8 +97,9 @@ def demodulate(windows: NDArray[np.complex64]) -> NDArray[np.complex64]:
 
     A path that arrives d samples after the symbol's own time appears as delay d + BACK_OFF.
     """
-    spectrum = fft(windows, norm="ortho")
-    return spectrum[:, carriers()] * np.float32(math.sqrt(1 / SAMPLES_PER_SYMBOL))
+    spectrum: NDArray[np.complex64] = fft(windows, norm="ortho")
+    scale = np.complex64(math.sqrt(1 / SAMPLES_PER_SYMBOL))
+    return spectrum[:, carriers()] * scale
 
 
 @lru_cache(maxsize=1)
