@@ -154,7 +154,7 @@ def test_the_shipped_model_carries_unseen_texts_and_fails_gently(channel):
         link = Link("deepsc_text", esn0_db=esn0_db, channel=channel, seed=1)
         records = [record for _, record in link.run(text_message(text, {"name": text}) for text in texts)]
         rates.append(np.mean([record["metrics"]["cer"] for record in records]))
-    assert rates[0] > rates[1] > rates[2] and rates[2] < (0.005 if channel == "awgn" else 0.03)
+    assert rates[0] > rates[1] > rates[2] and rates[2] < (0.005 if channel == "awgn" else 0.1)
 
 
 @needs_model
