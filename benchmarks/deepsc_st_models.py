@@ -3,13 +3,13 @@
 
     .venv/bin/python benchmarks/deepsc_st_models.py errors --data kathleen --data librispeech --model open
     .venv/bin/python benchmarks/deepsc_st_models.py channels --train kathleen --train librispeech --data kathleen ...
-    .venv/bin/python benchmarks/deepsc_st_models.py rates --train kathleen --seconds 120
+    .venv/bin/python benchmarks/deepsc_st_models.py rates --train kathleen --seconds 20
 
 Each adds its part to `--output` (benchmarks/deepsc_st_models.json). `errors` sends the split `test` of each folder over
 the channel model of the link in NumPy, without GNU Radio: `semcom run deepsc_st` is the whole link. Intervals of 95 %
 are bootstrapped over utterances. `channels` is the paper's search for a robust model: its channel layers (7,309
 weights) on the frozen recogniser of `--model`, trained on one channel at 8 dB and tested on each; one fade for 128
-symbols.
+symbols. `rates` is the loss of those layers over Rician fading for three learning rates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from gnuradio.semcom.text.alphabet import encode_text
 
 ESN0_DB = {"awgn": (-12, -8, -4, 0, 4, 8, 20), "rayleigh": (0, 8), "rician": (0, 8)}
 CHANNEL_ESN0_DB = 8.0
+EXAMPLES = 400  # utterances that channel layers are trained on in the search
 Floats = NDArray[np.float32]
 
 
@@ -91,26 +91,51 @@ def errors(coder: Codec, folders: list[Path], with_beam: bool, limit: int) -> di
     return result
 
 
-def channels(coder: Codec, train: list[Path], test: list[Path], seconds: float) -> dict[str, Any]:
-    """CER of the paper's channel layers by the channel they were trained on and the one they are tested on."""
-    import torch
+class Search:
+    """The paper's channel layers, trained on the frozen recogniser's probabilities, which are computed once."""
 
-    from gnuradio.semcom.systems.deepsc_st.network import REALS, PaperDecoder, PaperEncoder, valid
+    def __init__(self, coder: Codec, train: list[Path], test: list[Path]) -> None:
+        import torch
 
-    torch.set_num_threads(1)
-    random = np.random.default_rng(1)
+        torch.set_num_threads(1)
 
-    def probabilities(speech: list[Utterance]) -> list[torch.Tensor]:
-        return [torch.from_numpy(coder.logits(u.audio / np.float32(32768))).softmax(-1) for u in speech]
+        def examples(speech: list[Utterance]) -> list[Any]:
+            return [(u, torch.from_numpy(coder.logits(u.audio / np.float32(32768))).softmax(-1)) for u in speech]
 
-    known = [u for folder in train for u in load(folder, "train") if len(u.audio) < 8 * 16_000]
-    known = [known[n] for n in random.permutation(len(known))[:600]]
-    examples = list(zip(known, probabilities(known), strict=True))
-    unknown = [u for folder in test for u in load(folder, "test")]
-    tests = list(zip(unknown, probabilities(unknown), strict=True))
+        known = [u for folder in train for u in load(folder, "train") if len(u.audio) < 6 * 16_000]
+        random = np.random.default_rng(1)
+        self.examples = examples([known[n] for n in random.permutation(len(known))[:EXAMPLES]])
+        self.tests = examples([u for folder in test for u in load(folder, "test")])
 
-    def run(layers: Any, rows: list[Any], channel: str, draw: np.random.Generator) -> Any:
-        """Logits after the channel and lengths, of padded probabilities."""
+    def train(self, channel: str, seconds: float, rate: float) -> tuple[Any, list[float]]:
+        """Layers after so many seconds of the processor, and the CTC loss a character of each step."""
+        import torch
+
+        from gnuradio.semcom.systems.deepsc_st.network import PaperDecoder, PaperEncoder
+
+        torch.manual_seed(1)
+        draw = np.random.default_rng(2)
+        layers = torch.nn.ModuleList([PaperEncoder(), PaperDecoder()])
+        optimiser = torch.optim.Adam(layers.parameters(), lr=rate)
+        begun, losses = time.process_time(), []
+        while time.process_time() - begun < seconds:
+            rows = [self.examples[n] for n in draw.integers(len(self.examples), size=24)]
+            sequences = [torch.from_numpy(encode_text(u.text)) for u, _ in rows]
+            counts = torch.tensor([len(s) for s in sequences])
+            objective = training.ctc(*self.run(layers, rows, channel, draw), torch.cat(sequences), counts)
+            optimiser.zero_grad()
+            objective.backward()
+            optimiser.step()
+            losses.append(round(float(objective.detach()), 4))
+        return layers, losses
+
+    def run(self, layers: Any, rows: list[Any], channel: str, draw: np.random.Generator) -> Any:
+        """Logits after the channel [B, L, 29] and lengths [B]."""
+        import torch
+
+        from gnuradio.semcom.systems.deepsc_st.network import REALS
+        from gnuradio.semcom.systems.deepsc_st.recurrent import valid
+
         lengths = np.array([len(p) for _, p in rows])
         padded = torch.nn.utils.rnn.pad_sequence([p for _, p in rows], batch_first=True)
         count = torch.from_numpy(lengths)
@@ -120,49 +145,37 @@ def channels(coder: Codec, train: list[Path], test: list[Path], seconds: float) 
         noise = torch.from_numpy(draw.standard_normal((*variance.shape[:2], REALS))).float()
         return layers[1](values + (variance / 2).sqrt().repeat_interleave(2, -1) * noise, variance), count
 
-    def tokens(rows: list[Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        sequences = [torch.from_numpy(encode_text(u.text)) for u, _ in rows]
-        return torch.cat(sequences), torch.tensor([len(s) for s in sequences])
+    def test(self, layers: Any, channel: str) -> dict[str, Any]:
+        """Error rates over a channel, three draws of it an utterance."""
+        import torch
 
-    table: dict[str, dict[str, Any]] = {}
+        draw, pairs = np.random.default_rng(3), []
+        for first in range(0, 3 * len(self.tests), 24):
+            rows = (3 * self.tests)[first : first + 24]
+            with torch.no_grad():
+                logits, lengths = self.run(layers, rows, channel, draw)
+            for (utterance, _), scores, length in zip(rows, logits.numpy(), lengths.tolist(), strict=True):
+                pairs.append((utterance.text, greedy(scores[:length])))
+        return rates(pairs)
+
+
+def channels(search: Search, seconds: float) -> dict[str, Any]:
+    """CER of the paper's channel layers by the channel they were trained on and the one they are tested on."""
+    table: dict[str, Any] = {}
     for trained in training.CHANNELS:
-        torch.manual_seed(1)
-        draw = np.random.default_rng(2)
-        layers = torch.nn.ModuleList([PaperEncoder(), PaperDecoder()])
-        optimiser = torch.optim.Adam(layers.parameters(), lr=3e-3)
-        begun, steps = time.process_time(), 0
-        while (share := (time.process_time() - begun) / seconds) < 1:
-            optimiser.param_groups[0]["lr"] = training.falling(share, 3e-3)
-            rows = [examples[n] for n in draw.integers(len(examples), size=24)]
-            objective = training.ctc(*run(layers, rows, trained, draw), *tokens(rows))
-            optimiser.zero_grad()
-            objective.backward()
-            optimiser.step()
-            steps += 1
-        table[trained] = {"steps": steps}
-        for tested in training.CHANNELS:
-            draw, pairs = np.random.default_rng(3), []
-            for first in range(0, len(tests), 24):
-                rows = tests[first : first + 24]
-                with torch.no_grad():
-                    logits, lengths = run(layers, rows, tested, draw)
-                for (utterance, _), scores, length in zip(rows, logits.numpy(), lengths.tolist(), strict=True):
-                    pairs.append((utterance.text, greedy(scores[:length])))
-            table[trained][tested] = rates(pairs)
-        print(trained, {k: v["cer"] for k, v in table[trained].items() if k != "steps"}, file=sys.stderr)
-    pairs = [(u.text, greedy(p.numpy())) for u, p in tests]
-    table["no_channel"] = rates(pairs)
+        layers, losses = search.train(trained, seconds, 3e-3)
+        table[trained] = {"steps": len(losses), **{tested: search.test(layers, tested) for tested in training.CHANNELS}}
+        print(trained, {tested: table[trained][tested]["cer"] for tested in training.CHANNELS}, file=sys.stderr)
+    table["no_channel"] = rates([(u.text, greedy(p.numpy())) for u, p in search.tests])
     return {"esn0_db": CHANNEL_ESN0_DB, "cpu_seconds_each": seconds, "batch": 24, "trained_on": table}
 
 
-def learning_rates(train: list[Path], seconds: float) -> dict[str, Any]:
-    """The CTC loss of `small` from the start, by steps, for three learning rates: as the paper's Figure 4."""
-    curves: dict[str, Any] = {}
-    for rate in (1e-2, 1e-3, 1e-4):
-        with tempfile.TemporaryDirectory() as folder:
-            training.train(train, Path(folder), time_budget_s=seconds, learning_rate=rate, curve=True)
-            curves[f"{rate:g}"] = json.loads((Path(folder) / "curve.json").read_text())
-    return {"seconds_each": seconds, "folders": [f.name for f in train], "loss_a_character": curves}
+def learning_rates(search: Search, seconds: float) -> dict[str, Any]:
+    """The loss of the channel layers over Rician fading for three learning rates: as the paper's Figure 4."""
+    curves = {f"{rate:g}": search.train("rician", seconds, rate)[1] for rate in (1e-2, 1e-3, 1e-4)}
+    for rate, losses in curves.items():
+        print(rate, [round(float(np.mean(part)), 3) for part in np.array_split(losses, 8)], file=sys.stderr)
+    return {"cpu_seconds_each": seconds, "batch": 24, "channel": "rician", "loss_a_character": curves}
 
 
 def main() -> int:
@@ -172,7 +185,7 @@ def main() -> int:
     parser.add_argument("--model", default="open")
     parser.add_argument("--data", type=Path, action="append", default=[], help="folder whose split test is read")
     parser.add_argument("--train", type=Path, action="append", default=[], help="folder whose split train is used")
-    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--limit", type=int, default=0, help="utterances a folder, 0: all")
     parser.add_argument("--beam", action="store_true", help="also with the n-gram of the model")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
@@ -180,11 +193,10 @@ def main() -> int:
     if arguments.part == "errors":
         content: Any = errors(codec(arguments.model), arguments.data, arguments.beam, arguments.limit)
         name = f"errors_{arguments.model}"
-    elif arguments.part == "channels":
-        content = channels(codec(arguments.model), arguments.train, arguments.data, arguments.seconds)
-        name = "channels"
     else:
-        content, name = learning_rates(arguments.train, arguments.seconds), "learning_rates"
+        search = Search(codec(arguments.model), arguments.train, arguments.data)
+        run = channels if arguments.part == "channels" else learning_rates
+        content, name = run(search, arguments.seconds), run.__name__
     known = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
     known |= {"processor": processor(), "versions": versions(), name: content}
     arguments.output.write_text(json.dumps(known, indent=1) + "\n")

@@ -31,7 +31,8 @@ from .data import read_manifest
 FLITE = {"train": ("slt", "awb", "kal16"), "test": ("rms",)}
 LANGUAGES = ("en-us", "en", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
 VARIANTS = {
-    "train": "f1 f2 f3 m1 m2 m3 m4 m5 m8 Alex Annie Andrea Diogo Gene Hugo Jacky Lee Linda Michael Mike Mr Tweaky Zac",
+    "train": "f1 f2 f3 m1 m2 m3 m4 m5 m8 Alex Annie Andrea Diogo Gene Hugo Jacky Lee Linda Michael Mike Mr Tweaky Zac "
+    "whisper whisperf croak klatt klatt2 klatt3 klatt4",
     "test": "f4 f5 m6 m7 Adam Alicia Ed Steph",
 }
 SHARES = {"train": {"flite": 0.6, "espeak": 0.33, "hibari": 0.07}, "test": {"flite": 0.5, "espeak": 0.5}}
