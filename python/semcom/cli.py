@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import inspect
 import json
 import os
 import signal
@@ -124,6 +125,9 @@ def parser() -> argparse.ArgumentParser:
     rate_lambda = "the rate point of preset paper: weight of the distortion (default 0.0018; 2.4 for ms_ssim)"
     sub.add_argument("--lambda", dest="rate_lambda", type=float, metavar="X", help=rate_lambda)
     sub.add_argument("--loss", choices=("mse", "ms_ssim"), default="mse")
+    sub.add_argument("--optimiser", default="", help="of speech_to_text: adam or adadelta (default: the preset's)")
+    one_go = "of speech_to_text: all of it over the channel from the beginning, instead of in two stages"
+    sub.add_argument("--one-go", action="store_true", help=one_go)
     sub.add_argument("--time-budget", type=float, default=3600.0, metavar="S", help="seconds, all runs together")
     sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --output")
     sub.add_argument("--start", type=Path, help="weights of another run, or a model folder, to begin with")
@@ -265,8 +269,10 @@ def command_run(arguments: argparse.Namespace) -> int:
         if arguments.figure and not arguments.output:
             raise ValueError("--figure needs --output DIR to write into")
         kind = registry.get(link.system).kind
-        if arguments.figure and kind != "image":
-            raise ValueError(f"--figure is for pictures, and {link.system} takes {kind}: leave it out")
+        figures = registry.get(link.system).figures
+        if arguments.figure and kind != "image" and Path(arguments.figure).stem not in figures:
+            expected = f"one of {', '.join(figures)}" if figures else "none: --figure is for pictures"
+            raise ValueError(f"no figure {arguments.figure!r} of {link.system}, which takes {kind}: expected {expected}")
         inputs = list_inputs(arguments.input, split=arguments.split or None, kind=kind)
         next(read_messages(inputs[0], kind))  # a wrong input is told before anything starts
         if arguments.output:
@@ -303,6 +309,7 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
     run = link.run(messages()) if arguments.direct else link.run_flowgraph(messages(), arguments.buffer_items)
     records: list[dict[str, Any]] = []
     pairs: list[tuple[Any, Any, dict[str, Any]]] = []
+    drawn: list[Any] = []
     progress = progress_bar(len(inputs), "messages")
     try:
         for received, record in run:
@@ -315,6 +322,7 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
                 write_message(arguments.output / f"{safe_name(item.name)}{number}", received)
             if arguments.figure and len(pairs) < 8:
                 pairs.append((item, received, record))
+                drawn.append(message)
             if sets is not None:
                 sets.add(message, received)
             progress.update(message.meta.get("piece", [1, 1])[0] == message.meta.get("piece", [1, 1])[1])
@@ -349,10 +357,13 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
     text = json.dumps(result, indent=None if arguments.json else 1, allow_nan=False)
     if arguments.output:
         write_text(arguments.output / "results.json", text + "\n")
-        if arguments.figure:
+        if arguments.figure and kind == "image":
             from .figures import pairs_figure
 
             pairs_figure(arguments.output / arguments.figure, pairs, f"{link.system}, {link.channel}")
+        elif arguments.figure:
+            figure = arguments.output / arguments.figure
+            registry.get(link.system).draw(figure.stem, figure, drawn, link.mode[1], link.device)
     if arguments.json:
         print(text, file=out)
     else:
@@ -414,6 +425,12 @@ def command_train(arguments: argparse.Namespace) -> int:
         train = importlib.import_module(f"{__package__}.systems.{arguments.system}.train").train
     except ModuleNotFoundError as error:
         raise ValueError(f"training needs {error.name}: run `make setup`") from error
+    known_options = inspect.signature(train).parameters
+    for name, value in (("optimiser", arguments.optimiser), ("one_go", arguments.one_go)):
+        if value and name not in known_options:
+            raise ValueError(f"--{name.replace('_', '-')} is not for {arguments.system}: leave it out")
+        if value:
+            options[name] = value
     signal.signal(signal.SIGINT, signal.default_int_handler)
     train(
         arguments.data,

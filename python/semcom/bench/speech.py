@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..metrics.removal import removed_shares
 from ..metrics.text import edit_distance
-from .intervals import Metric, difference, metric, ratio
+from .intervals import Metric, difference, mean, metric, ratio
 
 Counts = tuple[int, int]
 
 
 def corpus_metrics(records: list[dict[str, Any]]) -> dict[str, Metric]:
-    """`cer`, `wer`, `delta_wer` and `symbols_per_second` of records with texts; what nobody can know is left out.
+    """`cer`, `wer`, `delta_wer`, `symbols_per_second` and the shares of `metrics/removal.py` of records with texts; what nobody can know is left out.
 
     Pieces of one recording, whose reference is that of the whole, are put together again. `delta_wer` is the word error
     rate less that of the same recogniser without a channel.
@@ -22,6 +23,8 @@ def corpus_metrics(records: list[dict[str, Any]]) -> dict[str, Metric]:
     if spoken:
         rate = sum(r["symbols_total"] for r in spoken) / sum(r["seconds"] for r in spoken)
         found["symbols_per_second"] = metric(rate, count=len(spoken))
+    removed = removed_shares([r["removal"] for r in records if r.get("removal")])
+    found |= {name: mean(values) for name, values in removed.items()}
     whole = [r for r in recordings(records) if r.get("reference") is not None]
     if not whole:
         return found

@@ -318,6 +318,8 @@ class Link:
         else:
             recogniser = system.recogniser(self.model) if self.judges else ""
             about = speech_texts(sent, received, recogniser)
+            removal = system.removal(sent, self.model) if sent.kind == "speech" else None
+            about |= {"removal": removal} if removal is not None else {}
             metrics |= rates_beside(about, meta["symbols_total"])
         analog = meta.get("analog", 0)
         return {

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..message import SAMPLE_RATE, Message, message_text
 from ..metrics.audio import predicted_mos, stoi
+from ..metrics.similarity import similarity
 from ..metrics.text import error_rate
 from ..text.alphabet import normalise
 from . import recognisers
@@ -21,7 +22,8 @@ def reference_text(sent: Message) -> str | None:
 
 
 def speech_metrics(sent: Message, received: Message, judges: bool = True) -> dict[str, float | None]:
-    """`cer`, `wer`, and of received speech `stoi` and `predicted_mos`; None without a reference text, or a judge.
+    """`cer`, `wer`, `similarity` of the sentences (see `metrics/similarity.py` for whose embeddings), and of received
+    speech `stoi` and `predicted_mos`; None without a reference text, or a judge.
 
     A piece of a longer recording has no reference of its own (see `bench/speech.py`). STOI compares in step, so it is
     only for speech that was sent itself, not for a text spoken anew.
@@ -31,6 +33,7 @@ def speech_metrics(sent: Message, received: Message, judges: bool = True) -> dic
     rates: dict[str, float | None] = {"cer": None, "wer": None}
     if reference is not None:
         rates = {"cer": error_rate(reference, said), "wer": error_rate(reference.split(), said.split())}
+    rates["similarity"] = similarity(reference, said) if judges and reference is not None else None
     if received.kind != "speech" or sent.kind != "speech":
         return rates
     rates["stoi"] = stoi(sent.data, received.data) if judges and "user" not in received.meta else None

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..message import Message, Meta, Payload, Received
@@ -31,7 +33,8 @@ class System(ABC):
 
     `kind` is the kind of the messages it takes, `delivers` the kind it gives where that is another one: speech in, text
     out. `payload` says which parts it fills: "bits", "symbols" (unit mean energy, sent as they are) or "both".
-    A `soft` system is told how sure the receiver is of each bit that is in doubt.
+    A `soft` system is told how sure the receiver is of each bit that is in doubt. Where a payload `may_be_empty`, one
+    of no bits and no symbols is a message like any other and is given to `decode`. `figures` can be drawn of what is sent.
 
     Speech is float32 [N] of 16 kHz mono, N at least 1. What a receiver of text gives is in the alphabet of
     `text/alphabet.py`; speech that it gives has the recognised `text` in its meta, and `sample_rate`. A decoder takes
@@ -47,6 +50,8 @@ class System(ABC):
     soft: ClassVar[bool] = False
     phy: ClassVar[dict[str, Any]] = {}  # mcs, code, list_size of a link that does not say otherwise
     lowest_quality: int = 0
+    may_be_empty: ClassVar[bool] = False
+    figures: ClassVar[tuple[str, ...]] = ()
 
     @property
     def delivered_kind(self) -> str:
@@ -94,6 +99,14 @@ class System(ABC):
         from ..speech.recognisers.own import SYSTEM
 
         return (model or next(iter(self.models()), "")) if self.name == SYSTEM else ""
+
+    def removal(self, message: Message, model: str = "", device: str = "auto") -> dict[str, int] | None:
+        """What a redundancy removal did with a sent message, as `metrics/removal.py` counts it; None without one."""
+        return None
+
+    def draw(self, figure: str, path: Path, sent: Sequence[Message], model: str = "", device: str = "auto") -> None:
+        """Write one of `figures` of the first messages that were sent."""
+        raise ValueError(f"{self.name} has no figure {figure!r}")
 
     @abstractmethod
     def encode(self, message: Message, request: Request) -> Payload | None:

@@ -72,6 +72,10 @@ class Model:
         feed = {node.name: value for node, value in zip(session.get_inputs(), inputs, strict=True)}
         return session.run(None, feed)
 
+    def text(self, name: str) -> str:
+        """Content of a verified text file in UTF-8."""
+        return self._content[name].decode()
+
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """Content of a verified `.npz` file; pickled arrays are refused."""
         import io

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech to the symbols of its words, and symbols to words, by ONNX Runtime."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...message import Meta
+from ...speech.attention import MOST_WORDS, SYSTEM, SemanticEncoder, semantic_encoder
+from ...text.vocabulary import SPECIAL
+from .symbols import QUALITIES, Counts, from_air, layout, long_words, to_air
+
+Floats = NDArray[np.float32]
+Symbols = NDArray[np.complex64]
+
+
+class Codec:
+    """One model: its semantic encoder, channel encoder and decoder."""
+
+    def __init__(self, variant: str, device: str = "auto") -> None:
+        self.semantic: SemanticEncoder = semantic_encoder(variant, device)
+        self.model = self.semantic.model
+        self.symbols = int(self.model.card["symbols"])
+        self.interleaved = bool(self.model.card["interleaved"])
+        self.shorter = bool(self.model.card["aware"])  # whether its receiver can do with fewer symbols a word
+        for part in ("channel_encoder", "decoder"):
+            self.model.session(part)
+
+    def encode(self, audio: Floats, quality: int) -> tuple[Symbols, Meta]:
+        """The symbols of the words that are worth sending, complex64 of mean energy 1, and what the header says of
+        their layout. Nothing said: no symbols."""
+        heard = self.semantic.hear(audio)
+        places = heard.kept
+        if not places:
+            return np.zeros(0, np.complex64), {"layout": {"words": 0}}
+        (values,) = self.model.run("channel_encoder", heard.vectors[None, places])
+        long = long_words(self.semantic.vocabulary.information[heard.ids[places]])
+        header: Meta = {"layout": {"words": len(places)}}
+        if quality:
+            header["layout"]["quality"] = quality
+        if quality == 2:
+            header["layout"]["long"] = "".join("01"[flag] for flag in long.tolist())
+        return to_air(values[0], layout(len(places), self.symbols, quality, long), self.interleaved), header
+
+    def counts(self, received: int, header: Meta) -> Counts:
+        """Symbols of each word, from how many symbols came and what the header says."""
+        quality = header.get("quality", 0)
+        if quality not in QUALITIES:
+            quality = 0
+        whole = self.symbols // 2 if quality else self.symbols
+        words = min(received // whole, MOST_WORDS)
+        flags = np.array([flag == "1" for flag in str(header.get("long", ""))[:words]], bool)
+        long = np.pad(flags, (0, words - flags.size))
+        if quality == 2 and int(long.sum()) != words // 2:
+            quality = 1  # a header that is not ours
+        return layout(words, self.symbols, quality, long)
+
+    def decode(self, received: Symbols, noise_var: Floats, header: Meta) -> str:
+        """The most likely word for each vector. A word of which nothing came at all is guessed, too."""
+        counts = self.counts(received.size, header)
+        if not counts.size:
+            return ""
+        values, variances = from_air(received, noise_var, counts, self.symbols, self.interleaved)
+        told = [variances[None]] if self.shorter else []
+        (logits,) = self.model.run("decoder", values[None], *told)
+        vocabulary = self.semantic.vocabulary
+        return vocabulary.decode((SPECIAL + logits[0, :, SPECIAL : len(vocabulary)].argmax(1)).tolist())
+
+
+@lru_cache(maxsize=4)
+def codec(variant: str, device: str = "auto") -> Codec:
+    """The codec of a model, made once a process."""
+    return Codec(variant, device)
+
+
+__all__ = ["MOST_WORDS", "SYSTEM", "Codec", "codec"]

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training of the speech-to-text system in two stages, as the paper. Called by `semcom train speech_to_text`."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...metrics.text import edit_distance
+from ...text.alphabet import BLANK
+from ...text.vocabulary import EOS, PAD, SPECIAL, Vocabulary, build, read
+from .channel import draw
+from .data import Batch, Utterance, batches, load, make_batch
+from .export import restore
+from .network import SIZES, SpeechToText, make
+
+BATCH_S = 56.0  # seconds of speech in a batch
+STAGE_ONE = 0.88  # share of the time for the semantic encoder and decoder
+DROPOUT = {"small": 0.15, "paper": 0.0}
+OWN_WORDS = 0.25  # share of words fed back that are the network's own, at the end of stage 1
+LETTERS = 0.5  # weight of the CTC loss of letters
+OPTIMISERS = ("adam", "adadelta")
+DEFAULT_OPTIMISER = {"small": "adam", "paper": "adadelta"}
+LEARNING_RATE = {"adam": 1e-3, "adadelta": 1.0}
+MOST_WORDS = 1500  # words of a set that validation listens to
+MOST_STEPS = 40  # of the loop in validation
+KEPT_VECTORS = 60_000  # words that stage 2 draws from
+STAGE_TWO_ROWS = 32
+
+
+def optimiser_of(name: str, parameters: list[Tensor], rate: float) -> torch.optim.Optimizer:
+    """Adam, or the paper's Adadelta with rho 0.95 and eps 1e-8."""
+    if name == "adadelta":
+        return torch.optim.Adadelta(parameters, lr=rate, rho=0.95, eps=1e-8)
+    return torch.optim.Adam(parameters, lr=rate)
+
+
+def words_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the redundancy layer, EOS included, PAD not; the mean over words."""
+    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
+
+
+def kept_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy at the places that are sent: words that are none of PAD, UNK and EOS. 0 where there are none."""
+    wanted = torch.where(targets >= SPECIAL, targets, PAD)
+    total = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), ignore_index=PAD, reduction="sum")
+    return total / (wanted != PAD).sum().clamp_min(1)
+
+
+def letters_loss(model: SpeechToText, first: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+    """CTC loss of the letters read from the first recurrent layer: what it hears takes shape before attention does."""
+    assert model.letters is not None
+    logs = F.log_softmax(model.letters(first).float(), -1).transpose(0, 1)
+    letters, counts = (torch.from_numpy(a).to(first.device) for a in (batch.letters, batch.counts))
+    total = F.ctc_loss(logs, letters, lengths // 4, counts, blank=BLANK, reduction="sum", zero_infinity=True)
+    return total / counts.sum() * 5  # of a word, about
+
+
+def over_channel(
+    model: SpeechToText, vectors: Tensor, words: list[int], random: np.random.Generator,
+    esn0_db: float | None = None, channel: str = "",
+) -> Tensor:  # fmt: skip
+    """Word logits [B, c, V] of vectors [B, c, D], of which `words` in each row count, after a channel."""
+    masks, variances = draw(words, model.size.symbols, random, model.size.aware, esn0_db, channel)
+    sent, noise_var = (torch.from_numpy(a).to(vectors.device) for a in (masks, variances))
+    values = model.send(vectors, sent)
+    noise = torch.from_numpy(random.standard_normal(values.shape).astype(np.float32)).to(vectors.device)
+    on_air = sent.repeat_interleave(2, -1)
+    received = values + on_air * (noise_var / 2).sqrt().repeat_interleave(2, -1) * noise
+    return model.receive(received, noise_var)
+
+
+def packed(vectors: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """Redundancy removal of a batch: vectors [B, q, D] and numbers [B, q] of the words that are sent, moved to the
+    front [B, c, D] and [B, c] (PAD after them), and how many each row has. Rows without any are left out."""
+    rows, numbers = [], []
+    for row, words in zip(vectors, ids, strict=True):
+        before = torch.cumsum(words == EOS, 0) == 0
+        chosen = before & (words >= SPECIAL)
+        if bool(chosen.any()):
+            rows.append(row[chosen])
+            numbers.append(words[chosen])
+    if not rows:
+        return vectors[:0, :0], ids[:0, :0], []
+    pad = torch.nn.utils.rnn.pad_sequence
+    return pad(rows, batch_first=True), pad(numbers, batch_first=True, padding_value=PAD), [len(row) for row in rows]
+
+
+def tensors(batch: Batch, device: torch.device | str) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames, lengths and targets of a batch."""
+    found = (torch.from_numpy(a).to(device) for a in (batch.frames, batch.lengths, batch.targets))
+    frames, lengths, targets = found
+    return frames, lengths, targets
+
+
+def encoder_loss(model: SpeechToText, batch: Batch, own: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of the redundancy layer (and of letters), the vectors [B, q, D], the targets [B, q]."""
+    device = next(model.parameters()).device
+    frames, lengths, targets = tensors(batch, device)
+    states, left, first = model.states(frames, lengths)
+    assert left is not None
+    logits, vectors, _ = model.teach(states, left, targets, own)
+    loss = words_loss(logits, targets)
+    if model.letters is not None:
+        loss = loss + LETTERS * letters_loss(model, first, lengths, batch)
+    return loss, vectors, targets
+
+
+@torch.no_grad()
+def validate(
+    model: SpeechToText, sets: dict[str, list[Utterance]], vocabulary: Vocabulary, esn0_db: float = 4.0
+) -> dict[str, float]:
+    """Word error rates of the loop on its own: `<set>_wer` of the encoder, and over AWGN at `esn0_db`."""
+    model.eval()
+    random = np.random.default_rng(0)
+    device = next(model.parameters()).device
+    rates: dict[str, float] = {}
+    for name, utterances in sets.items():
+        errors, over, count = 0, 0, 0
+        for group in batches(utterances, 2 * BATCH_S, np.random.default_rng(0), True):
+            batch = make_batch(group, vocabulary)
+            frames, lengths, _ = tensors(batch, device)
+            states, left, _ = model.states(frames, lengths)
+            assert left is not None
+            ids, vectors = model.hear(states, left, MOST_STEPS)
+            sent, numbers, words = packed(vectors, ids)
+            found = over_channel(model, sent, words, random, esn0_db, "awgn") if words else sent
+            lines = iter(found[..., SPECIAL : len(vocabulary)].argmax(-1).cpu().numpy() + SPECIAL if words else ())
+            heard = iter(numbers.cpu().numpy())
+            empty = [not any(n >= SPECIAL for n in row[: (row + [EOS]).index(EOS)]) for row in ids.tolist()]
+            left_words = iter(words)
+            for nothing, text in zip(empty, batch.texts, strict=True):
+                reference = text.split()
+                length = 0 if nothing else next(left_words)
+                one = [] if nothing else vocabulary.decode(next(heard)[:length]).split()
+                two = [] if nothing else vocabulary.decode(next(lines)[:length]).split()
+                errors += edit_distance(reference, one)
+                over += edit_distance(reference, two)
+                count += len(reference)
+            if count > MOST_WORDS:
+                break
+        rates[f"{name}_wer"] = round(errors / max(1, count), 4)
+        rates[f"{name}_wer_awgn_{esn0_db:g}_db"] = round(over / max(1, count), 4)
+    model.train()
+    return rates
+
+
+def load_sets(data: list[Path], kept: int = 250) -> tuple[list[Utterance], dict[str, list[Utterance]]]:
+    """Utterances to train on, and by folder those that tell how it goes: split `heldout`, else some of `train`, which
+    are then left out of it."""
+    training: list[Utterance] = []
+    sets: dict[str, list[Utterance]] = {}
+    for folder in data:
+        found, held = load(folder, "train"), load(folder, "heldout")
+        if not held:
+            step = max(2, len(found) // kept)
+            held, found = found[::step], [u for n, u in enumerate(found) if n % step]
+        training += found
+        sets[folder.name] = held
+    if not training:
+        raise ValueError(f"no speech to train on in {', '.join(map(str, data))}")
+    return training, sets
+
+
+def endless(training: list[Utterance], random: np.random.Generator, fresh: bool) -> Iterator[list[Utterance]]:
+    """Batches without end, the first pass from short to long where `fresh`."""
+    while True:
+        yield from batches(training, BATCH_S, random, fresh)
+        fresh = False
+
+
+class Vectors:
+    """Word vectors of the frozen encoder, utterance by utterance: what stage 2 trains on."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Tensor, Tensor]] = []
+        self.words = 0
+
+    @torch.no_grad()
+    def add(self, model: SpeechToText, batch: Batch) -> None:
+        """The vectors along the true words of a batch; the mask of removal is of the true words, too."""
+        device = next(model.parameters()).device
+        frames, lengths, targets = tensors(batch, device)
+        states, left, _ = model.states(frames, lengths)
+        assert left is not None
+        _, vectors, _ = model.teach(states, left, targets)
+        sent, numbers, words = packed(vectors, targets)
+        for vector, number, count in zip(sent, numbers, words, strict=True):
+            self.rows.append((vector[:count].cpu(), number[:count].cpu()))
+            self.words += count
+
+    def batch(self, random: np.random.Generator) -> tuple[Tensor, Tensor, list[int]]:
+        """Vectors [B, c, D] of random utterances, their numbers [B, c] and counts."""
+        chosen = [self.rows[k] for k in random.integers(0, len(self.rows), STAGE_TWO_ROWS)]
+        pad = torch.nn.utils.rnn.pad_sequence
+        vectors = pad([v for v, _ in chosen], batch_first=True)
+        return vectors, pad([n for _, n in chosen], batch_first=True, padding_value=PAD), [len(n) for _, n in chosen]
+
+
+def train(
+    data: list[Path],
+    output: Path,
+    *,
+    time_budget_s: float = 3600.0,
+    loss: str = "mse",
+    learning_rate: float | None = None,
+    threads: int = 1,
+    resume: bool = False,
+    start: Path | None = None,
+    device: str = "cpu",
+    seed: int = 1,
+    preset: str = "small",
+    rate_lambda: float | None = None,
+    optimiser: str = "",
+    one_go: bool = False,
+) -> None:
+    """Train until `time_budget_s` of wall time is used up, runs before a `resume` counted in.
+
+    Stage 1: semantic encoder and decoder without a channel, by teacher forcing, cross-entropy of the redundancy layer
+    and of the semantic decoder. Stage 2: the encoder frozen, channel encoder, channel decoder and semantic decoder over
+    AWGN and Rayleigh fading of random Es/N0. `one_go` trains all of it over the channel from the beginning instead.
+    `optimiser` is adam or the paper's adadelta (default: adam for `small`, adadelta for `paper`).
+
+    `output` receives `vocabulary.txt`, `checkpoint.pt` (resumable), `weights.pt` (averaged) and `log.jsonl` with the
+    stage and word error rates. SIGTERM and Ctrl-C save a checkpoint first. `start`, the weights of another run beside
+    their vocabulary or the folder of an exported model, is the beginning of this one. `loss` and `rate_lambda` belong
+    to systems of pictures. ValueError where `data` has no speech or a name is unknown.
+    """
+    if rate_lambda is not None:
+        raise ValueError("--lambda is for ncsc: speech_to_text has no rate to weigh")
+    kind = optimiser or DEFAULT_OPTIMISER[preset]
+    if kind not in OPTIMISERS:
+        raise ValueError(f"optimiser must be {' or '.join(OPTIMISERS)}, not {kind!r}")
+    training, sets = load_sets(data)
+    output.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads or 1)
+    torch.manual_seed(seed)
+    checkpoint, list_of_words = output / "checkpoint.pt", output / "vocabulary.txt"
+    resume = resume and checkpoint.exists()
+    beside = list_of_words if resume else (start if start and start.is_dir() else start and start.parent)
+    if resume or start:
+        beside = beside / "vocabulary.txt" if beside != list_of_words else beside  # type: ignore[operator]
+        vocabulary = read(beside.read_text(encoding="utf-8"), str(beside))  # type: ignore[union-attr]
+    else:
+        vocabulary = build((u.text for u in training), SIZES[preset].words or 15_000)
+    vocabulary.write(list_of_words)
+    model = make(preset, len(vocabulary.words))
+    if start and not resume:
+        model.load_state_dict(restore(start) if start.is_dir() else torch.load(start, weights_only=True), strict=False)
+    model = model.to(device)
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    step, elapsed, stage = 0, 0.0, 1
+    coder = [model.channel_encoder, model.channel_decoder, model.semantic_decoder]
+    highest = learning_rate or LEARNING_RATE[kind]
+
+    def parameters(number: int) -> list[Tensor]:
+        modules = [model] if number == 1 else coder
+        return [p for module in modules for p in module.parameters()]
+
+    state: dict = {}
+    if resume:
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
+        model.load_state_dict(state["model"])
+        average, step, elapsed, stage = state["average"], state["step"], state["elapsed_s"], state["stage"]
+        torch.manual_seed(seed + step)
+    updates = optimiser_of(kind, parameters(stage), highest)
+    if resume:
+        updates.load_state_dict(state["optimiser"])
+    random = np.random.default_rng([seed, step])
+    source = endless(training, random, step == 0 and start is None)
+    kept = Vectors()
+    end_of_one = time_budget_s * (1.0 if one_go else STAGE_ONE)
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+    def save() -> None:
+        now = {"model": model.state_dict(), "optimiser": updates.state_dict(), "average": average}
+        write_aside(checkpoint, {**now, "step": step, "elapsed_s": elapsed, "stage": stage})
+        write_aside(output / "weights.pt", average)
+
+    def log(final: bool) -> None:
+        now = {k: v.clone() for k, v in model.state_dict().items()}
+        model.load_state_dict(average)
+        rates = validate(model, sets, vocabulary)
+        model.load_state_dict(now)
+        row = {
+            "step": step, "stage": 0 if one_go else stage, "elapsed_s": round(elapsed, 1), "final": final,
+            "optimiser": kind, "loss": None if math.isnan(running) else round(running, 4), **rates,
+        }  # fmt: skip
+        with (output / "log.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+
+    begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
+    running = math.nan
+    model.train()
+    while not stopping and elapsed < time_budget_s:
+        if stage == 1 and elapsed >= end_of_one:
+            save()
+            log(False)
+            stage = 2
+            model.load_state_dict(average)
+            updates = optimiser_of(kind, parameters(2), highest)
+            running = math.nan
+        share = elapsed / end_of_one if stage == 1 else (elapsed - end_of_one) / (time_budget_s - end_of_one)
+        rate = highest
+        if kind == "adam":
+            rate *= min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+        for group in updates.param_groups:
+            group["lr"] = rate
+        if stage == 1:
+            model.dropout = model.blstm.dropout = DROPOUT[preset]
+            batch = make_batch(next(source), vocabulary, random)
+            with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
+                objective, vectors, targets = encoder_loss(model, batch, OWN_WORDS * share)
+                if one_go:
+                    sent, numbers, words = packed(vectors.float(), targets)
+                    if words:
+                        objective = objective + kept_loss(over_channel(model, sent, words, random), numbers)
+                else:
+                    objective = objective + kept_loss(model.semantic_decoder(vectors), targets)
+        else:
+            model.eval()  # the encoder is frozen
+            if not kept.rows or (step % 4 == 0 and kept.words < KEPT_VECTORS):
+                kept.add(model, make_batch(next(source), vocabulary, random))
+            sent, numbers, words = kept.batch(random)
+            objective = kept_loss(over_channel(model, sent.to(device), words, random), numbers.to(device))
+        updates.zero_grad(set_to_none=True)
+        objective.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters(stage), 5.0)
+        if torch.isfinite(norm):
+            updates.step()
+        step += 1
+        decay = min(0.998, 1 - 1 / (step / 10 + 1))
+        with torch.no_grad():
+            for key, value in model.state_dict().items():
+                average[key].lerp_(value, 1 - decay)
+        now = time.time()
+        elapsed = now - begun
+        value = float(objective.detach())
+        running = value if math.isnan(running) else 0.98 * running + 0.02 * value
+        if step % 50 == 0:
+            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} loss {running:.3f}", flush=True)
+        if now - last_save > 120:
+            save()
+            last_save = now
+        if now - last_check > 240:
+            log(False)
+            last_check = time.time()
+    save()
+    log(not stopping)
+
+
+def write_aside(path: Path, state: object) -> None:
+    """Save so that a kill in the middle leaves the old file."""
+    temporary = path.with_suffix(path.suffix + ".part")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
