@@ -96,7 +96,7 @@ def mask_bands(frames: NDArray[np.float32], random: np.random.Generator) -> NDAr
 @dataclass(frozen=True)
 class Batch:
     """Frames [B, N, 40, 3] with lengths [B]; word numbers with EOS, then PAD, `targets` [B, q]; the letters of all rows
-    in a row with counts [B]; the texts."""
+    in a row with counts [B]; the texts; about where in the utterance each of the targets is said, 0 to 1 [B, q]."""
 
     frames: NDArray[np.float32]
     lengths: NDArray[np.int64]
@@ -104,6 +104,7 @@ class Batch:
     letters: NDArray[np.int64]
     counts: NDArray[np.int64]
     texts: list[str]
+    places: NDArray[np.float32]
 
 
 def make_batch(
@@ -122,9 +123,13 @@ def make_batch(
     for number, (values, words) in enumerate(zip(inputs, ids, strict=True)):
         frames[number, : len(values)] = values
         targets[number, : len(words)], targets[number, len(words)] = words, EOS
+    places = np.ones(targets.shape, np.float32)
+    for row, utterance in zip(places, utterances, strict=True):
+        sizes = np.array([len(word) + 1 for word in utterance.text.split()])
+        row[: len(sizes)] = (np.cumsum(sizes) - sizes / 2) / sizes.sum()
     letters = [encode_text(u.text) for u in utterances]
     counts = np.array([len(row) for row in letters], np.int64)
-    return Batch(frames, lengths, targets, np.concatenate(letters), counts, [u.text for u in utterances])
+    return Batch(frames, lengths, targets, np.concatenate(letters), counts, [u.text for u in utterances], places)
 
 
 def batches(

@@ -25,7 +25,8 @@ PAPER_WORDS = 15_000
 class Size:
     """Sizes of a network. `subsample`: every how many-th frame each BLSTM layer keeps; `location`: channels and kernel;
     `symbols`: complex symbols a word; `words` 0: as many as the training texts have; `aware`: whether the channel
-    decoder is told the noise; `letters`: whether training also has letters read from the first BLSTM layer (CTC)."""
+    decoder is told the noise; `guided`: whether training also has letters read from the first BLSTM layer (CTC) and
+    shows attention the way at first."""
 
     channels: tuple[int, int]
     hidden: int
@@ -38,7 +39,7 @@ class Size:
     symbols: int
     words: int
     aware: bool
-    letters: bool
+    guided: bool
 
 
 SIZES = {
@@ -62,13 +63,11 @@ class Vgg(nn.Module):
         x = frames.permute(0, 3, 1, 2)
         for number, convolution in enumerate(self.convolutions):
             x = F.relu(convolution(x))
-            if lengths is not None:
-                x = x * valid(lengths, x.shape[2])[:, None, :, None]
             if number % 2:
                 x = F.max_pool2d(x, 2)
-                lengths = None if lengths is None else lengths // 2
-        if lengths is not None:
-            x = x * valid(lengths, x.shape[2])[:, None, :, None]  # half a pair is dropped
+                lengths = None if lengths is None else lengths // 2  # half a pair is dropped
+            if lengths is not None:
+                x = x * valid(lengths, x.shape[2])[:, None, :, None]
         return x.permute(0, 2, 1, 3).flatten(2), lengths
 
 
@@ -155,7 +154,7 @@ class SpeechToText(nn.Module):
         received = reals + (size.symbols if size.aware else 0)
         self.channel_decoder = ChannelCoder(received, size.channel, size.decoder)
         self.semantic_decoder = nn.Linear(size.decoder, classes)
-        self.letters = nn.Linear(width, 29) if size.letters else None
+        self.letters = nn.Linear(width, 29) if size.guided else None
         self.dropout = 0.0
 
     def encoder_modules(self) -> list[nn.Module]:

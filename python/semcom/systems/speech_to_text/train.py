@@ -29,6 +29,8 @@ STAGE_ONE = 0.88  # share of the time for the semantic encoder and decoder
 DROPOUT = {"small": 0.15, "paper": 0.0}
 OWN_WORDS = 0.25  # share of words fed back that are the network's own, at the end of stage 1
 LETTERS = 0.5  # weight of the CTC loss of letters
+GUIDE, GUIDED_SHARE = 3.0, 0.4  # weight of the guide of attention at first; share of stage 1 until it is gone
+GUIDE_WIDTH = 0.15  # of the utterance: attention so far from the place of a word costs 0.4 of the weight
 OPTIMISERS = ("adam", "adadelta")
 DEFAULT_OPTIMISER = {"small": "adam", "paper": "adadelta"}
 LEARNING_RATE = {"adam": 1e-3, "adadelta": 1.0}
@@ -64,6 +66,15 @@ def letters_loss(model: SpeechToText, first: Tensor, lengths: Tensor, batch: Bat
     letters, counts = (torch.from_numpy(a).to(first.device) for a in (batch.letters, batch.counts))
     total = F.ctc_loss(logs, letters, lengths // 4, counts, blank=BLANK, reduction="sum", zero_infinity=True)
     return total / counts.sum() * 5  # of a word, about
+
+
+def guide_loss(weights: Tensor, lengths: Tensor, targets: Tensor, places: Tensor) -> Tensor:
+    """Attention [B, q, n] far from where words should be, `places` [B, q] from 0 to 1, by the letters before them: a
+    guide to the first alignments (Tachibana, Uenoyama, Aihara, ICASSP 2018). The mean over words."""
+    at = (torch.arange(weights.shape[2], device=weights.device) + 0.5) / lengths[:, None]
+    cost = 1 - torch.exp(-(at[:, None] - places[..., None]).square() / (2 * GUIDE_WIDTH**2))
+    real = targets >= SPECIAL
+    return ((weights.float() * cost).sum(-1) * real).sum() / real.sum().clamp_min(1)
 
 
 def over_channel(
@@ -103,16 +114,21 @@ def tensors(batch: Batch, device: torch.device | str) -> tuple[Tensor, Tensor, T
     return frames, lengths, targets
 
 
-def encoder_loss(model: SpeechToText, batch: Batch, own: float) -> tuple[Tensor, Tensor, Tensor]:
-    """The loss of the redundancy layer (and of letters), the vectors [B, q, D], the targets [B, q]."""
+def encoder_loss(
+    model: SpeechToText, batch: Batch, own: float, guide: float = 0.0
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """The loss of the redundancy layer (and of letters, and `guide` times that of attention), the vectors [B, q, D],
+    the targets [B, q]."""
     device = next(model.parameters()).device
     frames, lengths, targets = tensors(batch, device)
     states, left, first = model.states(frames, lengths)
     assert left is not None
-    logits, vectors, _ = model.teach(states, left, targets, own)
+    logits, vectors, weights = model.teach(states, left, targets, own)
     loss = words_loss(logits, targets)
     if model.letters is not None:
         loss = loss + LETTERS * letters_loss(model, first, lengths, batch)
+    if guide > 0:
+        loss = loss + guide * guide_loss(weights, left, targets, torch.from_numpy(batch.places).to(device))
     return loss, vectors, targets
 
 
@@ -328,7 +344,8 @@ def train(
             model.dropout = model.blstm.dropout = DROPOUT[preset]
             batch = make_batch(next(source), vocabulary, random)
             with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
-                objective, vectors, targets = encoder_loss(model, batch, OWN_WORDS * share)
+                guide = GUIDE * max(0.0, 1 - share / GUIDED_SHARE) if model.size.guided else 0.0
+                objective, vectors, targets = encoder_loss(model, batch, OWN_WORDS * share, guide)
                 if one_go:
                     sent, numbers, words = packed(vectors.float(), targets)
                     if words:
