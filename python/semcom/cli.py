@@ -272,7 +272,8 @@ def command_run(arguments: argparse.Namespace) -> int:
         figures = registry.get(link.system).figures
         if arguments.figure and kind != "image" and Path(arguments.figure).stem not in figures:
             expected = f"one of {', '.join(figures)}" if figures else "none: --figure is for pictures"
-            raise ValueError(f"no figure {arguments.figure!r} of {link.system}, which takes {kind}: expected {expected}")
+            name = arguments.figure
+            raise ValueError(f"no figure {name!r} of {link.system}, which takes {kind}: expected {expected}")
         inputs = list_inputs(arguments.input, split=arguments.split or None, kind=kind)
         next(read_messages(inputs[0], kind))  # a wrong input is told before anything starts
         if arguments.output:

@@ -18,8 +18,9 @@ from gnuradio.semcom.systems.speech_to_text.network import (  # noqa: E402
 from gnuradio.semcom.text.vocabulary import EOS, PAD  # noqa: E402
 
 TINY = replace(
-    SIZES["small"], channels=(3, 4), hidden=6, attention=5, location=(2, 7), decoder=8, embedding=4, channel=9, symbols=4
-)
+    SIZES["small"], channels=(3, 4), hidden=6, attention=5, location=(2, 7), decoder=8, embedding=4, channel=9,
+    symbols=4,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -89,7 +89,8 @@ def test_removal_of_a_batch_keeps_the_words_before_the_end():
 def test_noise_has_the_variance_that_is_asked_for():
     sent = np.ones((40, 8), bool)
     assert noise_variances(sent, 3.0, "awgn", np.random.default_rng(0), True) == pytest.approx(10**-0.3)
-    faded = noise_variances(np.ones((8000, 16), bool), 0.0, "rayleigh", np.random.default_rng(0), False).reshape(-1, 128)
+    faded = noise_variances(np.ones((8000, 16), bool), 0.0, "rayleigh", np.random.default_rng(0), False)
+    faded = faded.reshape(-1, 128)
     assert (faded == faded[:, :1]).all()
     assert np.mean(1 / faded[:, 0]) == pytest.approx(1, abs=0.1)  # E|h|^2
     masks, variances = draw([2, 5], 8, np.random.default_rng(1), True)

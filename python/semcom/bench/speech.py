@@ -13,7 +13,8 @@ Counts = tuple[int, int]
 
 
 def corpus_metrics(records: list[dict[str, Any]]) -> dict[str, Metric]:
-    """`cer`, `wer`, `delta_wer`, `symbols_per_second` and the shares of `metrics/removal.py` of records with texts; what nobody can know is left out.
+    """`cer`, `wer`, `delta_wer`, `symbols_per_second` and the shares of `metrics/removal.py` of records with texts;
+    what nobody can know is left out.
 
     Pieces of one recording, whose reference is that of the whole, are put together again. `delta_wer` is the word error
     rate less that of the same recogniser without a channel.

@@ -53,7 +53,7 @@ class SemanticEncoder:
     def __init__(self, variant: str, device: str = "auto") -> None:
         self.model = zoo.load(SYSTEM, variant, device)
         if self.model.card.get("unfinished"):
-            raise ValueError(f"the speech_to_text model {variant!r} is not trained yet: {self.model.card['unfinished']}")
+            raise ValueError(f"the {SYSTEM} model {variant!r} is not trained yet: {self.model.card['unfinished']}")
         self.vocabulary: Vocabulary = read(self.model.text(VOCABULARY), f"{variant}/{VOCABULARY}")
         step = self.model.session("step")
         classes = step.get_outputs()[0].shape[-1]

@@ -34,7 +34,8 @@ class System(ABC):
     `kind` is the kind of the messages it takes, `delivers` the kind it gives where that is another one: speech in, text
     out. `payload` says which parts it fills: "bits", "symbols" (unit mean energy, sent as they are) or "both".
     A `soft` system is told how sure the receiver is of each bit that is in doubt. Where a payload `may_be_empty`, one
-    of no bits and no symbols is a message like any other and is given to `decode`. `figures` can be drawn of what is sent.
+    of no bits and no symbols is a message like any other and is given to `decode`. `figures` can be drawn of what is
+    sent.
 
     Speech is float32 [N] of 16 kHz mono, N at least 1. What a receiver of text gives is in the alphabet of
     `text/alphabet.py`; speech that it gives has the recognised `text` in its meta, and `sample_rate`. A decoder takes

@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 
 def sent_symbols(words: int, symbols: int, random: np.random.Generator, shorter: bool) -> NDArray[np.bool_]:
-    """Which symbols of a message of so many words go on air, bool [c, S]: sometimes, where `shorter`, fewer than all."""
+    """Which symbols of a message of so many words go on air, bool [c, S]: where `shorter`, sometimes not all."""
     quality = 0 if not shorter or random.random() < WHOLE else int(random.integers(1, 3))
     return mask(layout(words, symbols, quality, long_words(random.random(words))), symbols)
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The networks of the speech-to-text system with redundancy removal.
 
-Han, Yang, Shi, He, Zhang, "Semantic-aware Speech to Text Transmission with Redundancy Removal", ICC Workshops 2022. Preset `paper` has the paper's layers and its 66,582,925 parameters; `small` has
-fewer and narrower ones, a shorter vector for a word, and a channel decoder that is told how noisy each symbol is.
+Han, Yang, Shi, He, Zhang, "Semantic-aware Speech to Text Transmission with Redundancy Removal", ICC Workshops 2022.
+Preset `paper` has the paper's layers and its 66,582,925 parameters; `small` has fewer and narrower ones, a shorter
+vector for a word, and a channel decoder that is told how noisy each symbol is.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class Attention(nn.Module):
     def forward(
         self, states: Tensor, keys: Tensor, query: Tensor, before: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """What is looked at [B, E], and the weights [B, n]; `before` are the last step's, `mask` is 1 where states are."""
+        """What is looked at [B, E] and weights [B, n]; `before` are those of the last step, `mask` is 1 at states."""
         where = torch.tanh(self.location_projection(self.location(before[:, None]).transpose(1, 2)))
         energy = self.energy(torch.tanh(keys + torch.tanh(self.query(query))[:, None] + where))[..., 0]
         if mask is not None:
@@ -229,14 +230,14 @@ class SpeechToText(nn.Module):
 
 
 def unit_energy(values: Tensor, sent: Tensor) -> Tensor:
-    """Pairs of reals [B, c, 2 S] scaled so that the symbols of each row that are `sent` [B, c, S] have mean energy 1."""
+    """Pairs of reals [B, c, 2 S] scaled: symbols of each row that are `sent` [B, c, S] have mean energy 1, others 0."""
     values = values * sent.repeat_interleave(2, -1)
     mean = values.square().sum((1, 2)) / sent.sum((1, 2)).clamp_min(1)
     return values * torch.rsqrt(mean + 1e-9)[:, None, None]
 
 
 def with_trust(values: Tensor, noise_var: Tensor) -> Tensor:
-    """Each value times what the best linear estimate of unit energy trusts its symbol, and these trusts: [B, c, 3 S]."""
+    """Each value times the factor of the best linear estimate of unit energy, and these factors: [B, c, 3 S]."""
     trust = 1 / (1 + noise_var)
     return torch.cat([values * trust.repeat_interleave(2, -1), trust], -1)
 

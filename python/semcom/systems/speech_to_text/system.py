@@ -37,11 +37,11 @@ class SpeechToText(System):
         """Also refuses an unknown quality, a limit in bits and an installation without models."""
         super().check(request)
         if not self.models():
-            raise ValueError("no speech_to_text model is installed: expected models/speech_to_text/<variant>/card.yml")
+            raise ValueError("no model of speech_to_text is here: expected models/speech_to_text/<variant>/card.yml")
         if request.quality is not None and request.quality not in QUALITIES:
             raise ValueError(
-                f"quality of {self.name} must be 0 (all symbols of a word), 1 (half of them) or 2 (half, more for words "
-                f"that say more), not {request.quality}"
+                f"quality of {self.name} must be 0 (all symbols of a word), 1 (half of them) or 2 (half of them, more "
+                f"for words that say more), not {request.quality}"
             )
         if request.max_bits is not None and request.max_symbols is None:
             raise ValueError(f"{self.name} sends symbols, no bits: limit it in symbols (airtime), not in bits")

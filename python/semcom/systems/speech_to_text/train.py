@@ -22,7 +22,7 @@ from ...text.vocabulary import EOS, PAD, SPECIAL, Vocabulary, build, read
 from .channel import draw
 from .data import Batch, Utterance, batches, load, make_batch
 from .export import restore
-from .network import SIZES, SpeechToText, make
+from .network import PAPER_WORDS, SIZES, SpeechToText, make
 
 BATCH_S = 56.0  # seconds of speech in a batch
 STAGE_ONE = 0.88  # share of the time for the semantic encoder and decoder
@@ -263,12 +263,13 @@ def train(
     torch.manual_seed(seed)
     checkpoint, list_of_words = output / "checkpoint.pt", output / "vocabulary.txt"
     resume = resume and checkpoint.exists()
-    beside = list_of_words if resume else (start if start and start.is_dir() else start and start.parent)
     if resume or start:
-        beside = beside / "vocabulary.txt" if beside != list_of_words else beside  # type: ignore[operator]
-        vocabulary = read(beside.read_text(encoding="utf-8"), str(beside))  # type: ignore[union-attr]
+        folder = output if resume or start is None else start if start.is_dir() else start.parent
+        if not (folder / list_of_words.name).is_file():
+            raise ValueError(f"{folder} has no {list_of_words.name}: training writes it beside the weights")
+        vocabulary = read((folder / list_of_words.name).read_text(encoding="utf-8"), str(folder / list_of_words.name))
     else:
-        vocabulary = build((u.text for u in training), SIZES[preset].words or 15_000)
+        vocabulary = build((u.text for u in training), SIZES[preset].words or PAPER_WORDS)
     vocabulary.write(list_of_words)
     model = make(preset, len(vocabulary.words))
     if start and not resume:
