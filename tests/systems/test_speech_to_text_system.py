@@ -15,6 +15,7 @@ from gnuradio.semcom import cli  # noqa: E402
 from gnuradio.semcom.links import Link  # noqa: E402
 from gnuradio.semcom.media.speech import write_wav  # noqa: E402
 from gnuradio.semcom.message import Message, Received, message_text  # noqa: E402
+from gnuradio.semcom.speech import recognisers  # noqa: E402
 from gnuradio.semcom.speech.attention import MOST_WORDS, most_steps, semantic_encoder  # noqa: E402
 from gnuradio.semcom.speech.filterbanks import filterbanks  # noqa: E402
 from gnuradio.semcom.systems import registry  # noqa: E402
@@ -191,6 +192,16 @@ def test_the_upper_bound_is_the_encoders_text_and_costs_nothing(models, speech):
     encoder = semantic_encoder("talker")
     assert message_text(received) == encoder.text(encoder.hear(speech.data)) != ""
     assert record["delivered"] and record["symbols_total"] == 0
+
+
+def test_the_encoder_is_a_recogniser_that_the_text_transceiver_can_have(models, speech):
+    assert "attention-talker" in recognisers.names()
+    link = Link("text_transceiver", "attention-talker", esn0_db=30.0, mcs="qpsk-1/3", code="ldpc", judges=False)
+    ((received, record),) = link.run([speech])
+    encoder = semantic_encoder("talker")
+    assert message_text(received) == encoder.text(encoder.hear(speech.data)) and record["delivered"]
+    ((_, record),) = Link("speech_to_text", "talker", esn0_db=30.0).run([speech])
+    assert record["without_channel"] == encoder.text(encoder.hear(speech.data))
 
 
 def test_rivals_without_their_models_say_which(models):

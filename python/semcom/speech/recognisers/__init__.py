@@ -2,7 +2,8 @@
 """Speech recognisers by name behind one interface: our own trained networks, Whisper tiny and Moonshine tiny.
 
 Every recogniser takes 16 kHz mono, float32 [N], and gives text in the alphabet of `text/alphabet.py`. Our own ones,
-named after the models of `deepsc_st`, also give what is behind the text: token logits and the last hidden layer.
+named after the models of `deepsc_st`, also give what is behind the text: token logits and the last hidden layer. The
+encoders of `speech_to_text` are recognisers, too, `attention-<model>`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from .attention import AttentionRecogniser, attention_names
 from .base import Recogniser
 from .own import OwnRecogniser, own_names
 
@@ -25,7 +27,7 @@ _texts: OrderedDict[tuple[str, bytes], str] = OrderedDict()
 
 def names() -> list[str]:
     """All recognisers, our own trained ones first; those of packages whether or not they are installed."""
-    return [*own_names(), "whisper", "moonshine"]
+    return [*own_names(), "whisper", "moonshine", *attention_names()]
 
 
 @lru_cache(maxsize=8)
@@ -41,6 +43,8 @@ def get(name: str, device: str = "auto") -> Recogniser:
         from .moonshine import Moonshine
 
         return Moonshine()
+    if name in attention_names():
+        return AttentionRecogniser(name, device)
     raise ValueError(f"unknown recogniser {name!r}: expected one of {', '.join(names())}")
 
 

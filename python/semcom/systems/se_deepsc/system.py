@@ -46,6 +46,10 @@ class SeDeepSc(System):
         """Where the networks ran."""
         return semantic_encoder(model or self.models()[0], device).model.provider
 
+    def recogniser(self, model: str = "") -> str:
+        """The semantic encoder: what is read without a channel."""
+        return f"attention-{model or self.models()[0]}"
+
     def encode(self, message: Message, request: Request) -> Payload | None:
         """The symbols of the text; None above `max_symbols`. Nothing said: an empty payload."""
         encoder = semantic_encoder(request.model or self.models()[0], request.device)

@@ -56,6 +56,10 @@ class SpeechToText(System):
         """Where the networks ran."""
         return self._codec(model, device).model.provider
 
+    def recogniser(self, model: str = "") -> str:
+        """Its semantic encoder: what is read without a channel."""
+        return f"attention-{model or self.models()[0]}"
+
     def encode(self, message: Message, request: Request) -> Payload | None:
         """The symbols of the words that are kept; None where `max_symbols` is less. Nothing said: an empty payload."""
         audio = np.asarray(message.data, np.float32).reshape(-1)

@@ -25,7 +25,7 @@ from .export import restore
 from .network import PAPER_WORDS, SIZES, SpeechToText, make
 
 BATCH_S = 56.0  # seconds of speech in a batch
-STAGE_ONE = 0.88  # share of the time for the semantic encoder and decoder
+STAGE_ONE = 0.92  # share of the time for the semantic encoder and decoder
 DROPOUT = {"small": 0.15, "paper": 0.0}
 OWN_WORDS = 0.25  # share of words fed back that are the network's own, at the end of stage 1
 LETTERS = 0.5  # weight of the CTC loss of letters
