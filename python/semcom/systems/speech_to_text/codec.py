@@ -33,17 +33,20 @@ class Codec:
         """The symbols of the words that are worth sending, complex64 of mean energy 1, and what the header says of
         their layout. Nothing said: no symbols."""
         heard = self.semantic.hear(audio)
-        places = heard.kept
-        if not places:
+        return self.send(heard.vectors[heard.kept], heard.ids[heard.kept], quality)
+
+    def send(self, vectors: Floats, ids: NDArray[np.int64], quality: int) -> tuple[Symbols, Meta]:
+        """The same for words that are chosen already: vectors [c, D] and numbers [c]."""
+        if not len(ids):
             return np.zeros(0, np.complex64), {"layout": {"words": 0}}
-        (values,) = self.model.run("channel_encoder", heard.vectors[None, places])
-        long = long_words(self.semantic.vocabulary.information[heard.ids[places]])
-        header: Meta = {"layout": {"words": len(places)}}
+        (values,) = self.model.run("channel_encoder", vectors[None])
+        long = long_words(self.semantic.vocabulary.information[ids])
+        header: Meta = {"layout": {"words": len(ids)}}
         if quality:
             header["layout"]["quality"] = quality
         if quality == 2:
             header["layout"]["long"] = "".join("01"[flag] for flag in long.tolist())
-        return to_air(values[0], layout(len(places), self.symbols, quality, long), self.interleaved), header
+        return to_air(values[0], layout(len(ids), self.symbols, quality, long), self.interleaved), header
 
     def counts(self, received: int, header: Meta) -> Counts:
         """Symbols of each word, from how many symbols came and what the header says."""
