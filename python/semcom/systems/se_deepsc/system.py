@@ -19,7 +19,6 @@ class SeDeepSc(System):
     kind = "speech"
     delivers = "text"
     payload = "symbols"
-    may_be_empty = True
 
     def models(self) -> list[str]:
         """Those of speech_to_text, whose semantic encoder it shares."""

@@ -26,7 +26,6 @@ class SpeechToText(System):
     kind = "speech"
     delivers = "text"
     payload = "symbols"
-    may_be_empty = True
     figures: ClassVar[tuple[str, ...]] = ("attention",)
 
     def models(self) -> list[str]:
