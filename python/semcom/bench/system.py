@@ -27,8 +27,8 @@ from ..media.speech import wav_bytes
 from ..message import Message
 from ..phy import mcs as mcs_table
 from ..phy import segmentation
-from ..speech.distances import SpeechSets
 from ..speech.attention import SYSTEM as ATTENTION_SYSTEM
+from ..speech.distances import SpeechSets
 from ..speech.recognisers.attention import PREFIX
 from ..speech.recognisers.own import SYSTEM as OWN_SYSTEM
 from ..speech.recognisers.own import model_of, own_names
