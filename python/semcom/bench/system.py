@@ -117,6 +117,9 @@ def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
     if recogniser in own_names() and system.name != OWN_SYSTEM:
         own = zoo.find(OWN_SYSTEM, model_of(recogniser)) / "card.yml"
         return {"inputs": digest(files), "recogniser": file_digest(own)}
+    if recogniser.startswith(PREFIX) and system.name != ATTENTION_SYSTEM:
+        variant = recogniser.removeprefix(PREFIX)
+        return {"inputs": digest(files), "recogniser": file_digest(zoo.find(ATTENTION_SYSTEM, variant) / "card.yml")}
     if not system.models() or not zoo.available(settings["system"]):
         return {"inputs": digest(files)}
     cards = [zoo.find(settings["system"], name) / "card.yml" for name in system.variants(settings["model"])]
