@@ -120,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("system", choices=trainable())
     sub.add_argument("--data", type=Path, action="append", required=True, help="folder of photographs; may be repeated")
     sub.add_argument("--output", type=Path, required=True, help="folder for checkpoint, weights and log")
-    preset = "small (default, the one a link runs); for ncsc also paper and paper-192, which no link runs: for research"
+    preset = "small (default, the one a link runs); also paper, for ncsc paper-192: for research, no link runs them"
     sub.add_argument("--preset", default="small", metavar="NAME", help=preset)
     rate_lambda = "the rate point of preset paper: weight of the distortion (default 0.0018; 2.4 for ms_ssim)"
     sub.add_argument("--lambda", dest="rate_lambda", type=float, metavar="X", help=rate_lambda)
@@ -134,6 +134,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--threads", type=int, default=0)
     sub.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--max-steps", type=int, metavar="N", help="vq_deepsc: end after so many steps")
+    sub.add_argument("--scales", metavar="NAME", help="vq_deepsc: four_scales (default) or three_scales")
+    sub.add_argument("--unquantised", action="store_true", help="vq_deepsc: the twin without codebooks")
+    gan_from = "vq_deepsc: epoch from which the discriminator takes part (default: 0 in preset paper, else never)"
+    sub.add_argument("--gan-from", type=int, metavar="EPOCH", help=gan_from)
     sub.set_defaults(function=command_train)
 
     sub = commands.add_parser("export", help="trained weights to a model folder with a card")
@@ -419,7 +424,9 @@ def command_train(arguments: argparse.Namespace) -> int:
     known = presets(arguments.system)
     if arguments.preset not in known:
         raise ValueError(f"preset of {arguments.system} must be {', '.join(known)}, not {arguments.preset!r}")
-    options = {} if len(known) == 1 else {"preset": arguments.preset, "rate_lambda": arguments.rate_lambda}
+    options: dict[str, Any] = {}
+    if len(known) > 1:
+        options = {"preset": arguments.preset, "rate_lambda": arguments.rate_lambda}
     if arguments.rate_lambda is not None and not options:
         raise ValueError(f"--lambda is for the paper's network, which {arguments.system} has not")
     try:
@@ -427,11 +434,13 @@ def command_train(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise ValueError(f"training needs {error.name}: run `make setup`") from error
     known_options = inspect.signature(train).parameters
-    for name, value in (("optimiser", arguments.optimiser), ("one_go", arguments.one_go)):
-        if value and name not in known_options:
+    for name in ("optimiser", "one_go", "scales", "unquantised", "gan_from", "max_steps"):
+        value = getattr(arguments, name)
+        if value is None or value is False or value == "":
+            continue
+        if name not in known_options:
             raise ValueError(f"--{name.replace('_', '-')} is not for {arguments.system}: leave it out")
-        if value:
-            options[name] = value
+        options[name] = value
     signal.signal(signal.SIGINT, signal.default_int_handler)
     train(
         arguments.data,

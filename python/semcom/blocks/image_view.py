@@ -19,8 +19,8 @@ class image_view(PacketBlock):
     """Shows the latest picture, uint8 [H*W*3], in a Qt widget with a line about it below.
 
     The line has what the meta tells (name, MCS, failed code blocks) and, where the picture was sent from this process
-    and has come through a link, its PSNR. `widget` makes the widget; without it pictures are only counted. `doubt` marks
-    in red what the receiver is not sure of, for systems that tell (vq_deepsc).
+    and has come through a link, its PSNR. `widget` makes the widget; without it pictures are only counted. `doubt`
+    marks in red what the receiver is not sure of, for systems that tell (vq_deepsc).
     """
 
     def __init__(self, title: str = "", doubt: bool = False) -> None:

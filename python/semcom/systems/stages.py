@@ -167,7 +167,8 @@ class Decoder(Stage):
         llr = reliability.unpacked(meta.get("llr", ""), len(bits))
         meta = {key: value for key, value in meta.items() if key not in ("llr", "soft")}
         reason = meta.get("reason")
-        if reason is not None or not len(bits) + len(symbols):
+        missing = not len(bits) + len(symbols) and not registry.get(self.system).may_be_empty
+        if reason is not None or missing:
             kind = registry.get(self.system).delivered_kind
             nothing = _nothing(meta, kind)
             meta = {**meta, **_described(nothing)}
