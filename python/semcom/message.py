@@ -59,8 +59,8 @@ def message_text(message: Message) -> str:
 class Payload:
     """What a system sends: `bits`, uint8 [n] of 0 and 1, are protected by the digital code; `symbols`,
     complex64 [m], travel as they are with unit mean energy. Either may be empty. `header` is what the receiver must
-    know beside them (the id of a codebook, say): small, of JSON types, sent in the header of the link and given to `decode`
-    as part of its `meta`."""
+    know beside them (the id of a codebook, say): small, of JSON types, sent in the header of the link and given to
+    `decode` as part of its `meta`."""
 
     bits: Bits = field(default_factory=no_bits)
     symbols: Symbols = field(default_factory=no_symbols)

@@ -64,7 +64,8 @@ def limits_line(result: dict[str, Any]) -> str:
     full = " with full code words" if str(result.get("code")).startswith("polar") else ""
     return (
         f"{result['mcs']}{full} cannot work below Es/N0 {limits['capacity_esn0_db']} dB (capacity of the "
-        f"constellation, bit-interleaved); {limits['normal_approximation_esn0_db']} dB with blocks of 1536 bits (normal approximation)"
+        f"constellation, bit-interleaved); {limits['normal_approximation_esn0_db']} dB with blocks of 1536 bits "
+        f"(normal approximation)"
     )
 
 
