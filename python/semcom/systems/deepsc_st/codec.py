@@ -69,7 +69,8 @@ class Codec:
                 raise ValueError(f"the model {self.model.folder.name} of deepsc_st has no {NGRAM}")
             self._ngram = CharacterNgram.from_arrays(self.model.arrays(NGRAM))
         options = self.model.card.get("beam", {})
-        return beam(logits, self._ngram, weight=options.get("weight", 0.6), bonus=options.get("bonus", 0.8))
+        doubted = logits * options.get("scale", 1.0)  # networks are surer of themselves than they are right
+        return beam(doubted, self._ngram, weight=options.get("weight", 0.6), bonus=options.get("bonus", 0.8))
 
 
 @lru_cache(maxsize=4)
