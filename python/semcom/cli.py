@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TextIO
 
 from .bench.cli import add_commands
 from .output import prepare_output, progress_bar, return_large_blocks, safe_name, versions, write_text
+from .radio.cli import add_commands as add_radio_commands
 
 RUN_EXAMPLES = """examples:
   semcom run ncsc --input photo.png --esn0-db 6 --output out
@@ -97,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     sub.set_defaults(function=command_run)
 
     add_commands(commands)  # bench, plot
+    add_radio_commands(commands)  # tx, rx
 
     sub = commands.add_parser(
         "demo", help="image: a photograph through NCSC and its rivals; speech: a page in the browser"
