@@ -40,9 +40,10 @@ class RadioSettings:
     `frequency_hz` is that of the carrier, `sample_rate_hz` the rate of complex samples (the band of a burst is 0.8125
     of it), `bandwidth_hz` that of the analog filter (None: the radio chooses), `gain_db` the sum of all gain stages of
     this direction (None: the radio's own default), `antenna` a port's name ("" for the first one), `channel` its
-    number, `correction_ppm` that of the oscillator, `clock` "internal", "external" or "gpsdo" ("" for the default).
-    `transmit` is the user's word that this station may send. `peak` is the largest amplitude that is ever sent, as a
-    part of full scale. `lead_s` is how long before its time on air a burst is given to a radio with a clock.
+    number, `correction_ppm` how much too fast the radio's oscillator runs, `clock` "internal", "external" or "gpsdo"
+    ("" for the default). `transmit` is the user's word that this station may send. `peak` is the largest amplitude
+    that is ever sent, as a part of full scale. `lead_s` is how long before its time on air a burst is given to a radio
+    with a clock.
     `radio` is where the radio is, as `--to` and `--from` take it; `air` what lies between simulated radios.
     ValueError for what is outside the limits.
     """
@@ -80,6 +81,11 @@ class RadioSettings:
             raise ValueError(f"transmit must be true or false, not {self.transmit!r}")
         if not isinstance(self.air, Mapping):
             raise ValueError(f"air must have names and values, not {self.air!r}")
+
+    @property
+    def tuned_hz(self) -> float:
+        """What the radio must be told, so that its carrier is where it should be."""
+        return self.need_frequency() / (1.0 + 1e-6 * self.correction_ppm)
 
     def need_frequency(self) -> float:
         """The carrier frequency in Hz; ValueError where nobody has chosen one."""
@@ -181,6 +187,7 @@ def add_options(parser: argparse.ArgumentParser, direction: str) -> None:
     group.add_argument("--gain", type=_option, metavar="DB", help="all gain stages together")
     group.add_argument("--antenna", metavar="NAME", help="the port: TX/RX, RX2 ...")
     group.add_argument("--bandwidth", type=_option, metavar="HZ", help="of the analog filter")
+    group.add_argument("--correction", type=_option, metavar="PPM", help="how much too fast the oscillator runs")
     if direction == "tx":
         text = "yes, send: without this nothing goes on air"
         group.add_argument("--transmit", action="store_true", help=text)
@@ -191,7 +198,7 @@ def from_arguments(arguments: argparse.Namespace, direction: str) -> RadioSettin
     settings = load(arguments.radio, direction) if arguments.radio else RadioSettings()
     options = {
         "frequency_hz": arguments.frequency, "sample_rate_hz": arguments.rate, "gain_db": arguments.gain,
-        "antenna": arguments.antenna, "bandwidth_hz": arguments.bandwidth,
+        "antenna": arguments.antenna, "bandwidth_hz": arguments.bandwidth, "correction_ppm": arguments.correction,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     return replace(settings, **given, transmit=getattr(arguments, "transmit", False))
