@@ -181,7 +181,7 @@ def learning_rates(search: Search, seconds: float) -> dict[str, Any]:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("errors", "channels", "rates"))
+    parser.add_argument("part", nargs="?", choices=("errors", "channels", "rates"))
     parser.add_argument("--model", default="open")
     parser.add_argument("--data", type=Path, action="append", default=[], help="folder whose split test is read")
     parser.add_argument("--train", type=Path, action="append", default=[], help="folder whose split train is used")
@@ -190,6 +190,9 @@ def main() -> int:
     parser.add_argument("--beam", action="store_true", help="also with the n-gram of the model")
     parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
     arguments = parser.parse_args()
+    if not arguments.part:
+        print("nothing to do: name a part and a folder", file=sys.stderr)
+        return 0
     if arguments.part == "errors":
         content: Any = errors(codec(arguments.model), arguments.data, arguments.beam, arguments.limit)
         name = f"errors_{arguments.model}"

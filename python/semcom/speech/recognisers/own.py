@@ -86,4 +86,5 @@ class OwnRecogniser(Recogniser):
                 raise ValueError(f"the model {model_of(self.name)} of {SYSTEM} has no {NGRAM}")
             self._ngram = CharacterNgram.from_arrays(self.model.arrays(NGRAM))
         options = self.model.card.get("beam", {})
-        return beam(logits, self._ngram, weight=options.get("weight", 0.6), bonus=options.get("bonus", 0.8))
+        doubted = logits * options.get("scale", 1.0)  # as in systems/deepsc_st/codec.py: rivals read no worse
+        return beam(doubted, self._ngram, weight=options.get("weight", 0.6), bonus=options.get("bonus", 0.8))

@@ -56,7 +56,6 @@ class Codec:
         told = [variances[None]] if self.adaptive else []
         return self.model.run("channel_decoder", values[None], *told)[0][0]
 
-
     def text(self, logits: Floats, with_ngram: bool = False) -> str:
         """What logits [L, 29] say: by greedy decoding, or by a beam search with the model's n-gram.
 
