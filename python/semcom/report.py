@@ -105,6 +105,6 @@ def speech_table(result: dict[str, Any], rows: list[list[str]]) -> str:
             lines.append(f"of all {words} {100 * summary[name]:.1f} % wrong ({100 * low:.1f} to {100 * high:.1f})")
     if summary.get("fdsd") is not None:
         lines.append(f"FDSD {summary['fdsd']:.3f}, KDSD {summary['kdsd']:.4f} in the features of {result['features']}")
-    lines += [f"{m['input']}: {m['text']}" for m in result["messages"]]
+    lines += [f"{m['input']}: {m['text']}" for m in result["messages"] if m["text"] is not None]
     lines.append(f"{summary['delivered']} of {summary['messages']} delivered; {result['elapsed_s']} s")
     return "\n".join([*lines, limits_line(result)])

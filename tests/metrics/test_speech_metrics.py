@@ -149,11 +149,11 @@ def test_a_missing_judge_is_one_warning_that_names_the_extra(monkeypatch, caplog
 def test_a_text_is_measured_against_what_was_said():
     sent = Message("speech", np.zeros(32000, np.float32), {"name": "x", "transcript": "Hello, big world!"})
     received = text_message("hello world")
-    assert speech_metrics(sent, received) == {"cer": 4 / 15, "wer": 1 / 3}
+    assert speech_metrics(sent, received) | {"similarity": None} == {"cer": 4 / 15, "wer": 1 / 3, "similarity": None}
     about = speech_texts(sent, received, "")
     assert about == {"seconds": 2.0, "text": "hello world", "reference": "hello big world"}
     about["without_channel"] = "hello big word"
     assert rates_beside(about, 600) == {"symbols_per_second": 300.0, "delta_wer": 0.0}
     unknown = Message("speech", sent.data, {"name": "x"})
-    assert speech_metrics(unknown, received) == {"cer": None, "wer": None}
+    assert speech_metrics(unknown, received) == {"cer": None, "wer": None, "similarity": None}
     assert "delta_wer" not in rates_beside(speech_texts(unknown, received, ""), 600)

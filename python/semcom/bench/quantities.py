@@ -75,6 +75,12 @@ _TABLE = {
     "similarity": Quantity("sentence similarity", 1),
     "stoi": Quantity("STOI", 1),
     "pesq": Quantity("PESQ", 1),
+    "style_cosine": Quantity("cosine of the style that was sent, mean removed", 1),
+    "speaker_cosine": Quantity("cosine of speaker embeddings, mean removed", 1),
+    "emotion_cosine": Quantity("cosine of emotion embeddings, mean removed", 1),
+    "emotion_accuracy": Quantity("emotion heard as named (share)", 1),
+    "feature_mse": Quantity("mean squared error of the style", -1, log=True),
+    "phoneme_error_rate": Quantity("phoneme error rate", -1, log=True),
     "fdsd": Quantity("Frechet deep speech distance", -1),
     "kdsd": Quantity("kernel deep speech distance", -1),
     # speed

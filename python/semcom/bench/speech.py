@@ -44,7 +44,7 @@ def recordings(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     pieces: list[dict[str, Any]] = []
     for record in records:
-        if "text" not in record:
+        if record.get("text") is None:  # no speech, or nobody read it
             continue
         if "piece" not in record:
             found.append(record)

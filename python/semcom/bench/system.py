@@ -185,15 +185,14 @@ def _packaged(name: str) -> list[Input]:
 
 
 @lru_cache(maxsize=64)
-def _read(path: Path, kind: str, changed: int, name: str, transcript: str) -> list[Message]:
-    columns = {"transcript": transcript} if transcript else {}
-    return list(read_messages(Input(path, name, columns=columns), kind))
+def _read(path: Path, kind: str, changed: int, name: str, columns: tuple[tuple[str, str], ...]) -> list[Message]:
+    return list(read_messages(Input(path, name, columns=dict(columns)), kind))
 
 
 def _messages(item: Input, kind: str) -> list[Message]:
     """The messages of an input; those of the last inputs are kept."""
-    said = item.columns.get("transcript", "")
-    return _read(item.path, kind, item.path.stat().st_mtime_ns, item.name, said)
+    told = tuple((name, item.columns[name]) for name in ("transcript", "emotion") if item.columns.get(name))
+    return _read(item.path, kind, item.path.stat().st_mtime_ns, item.name, told)
 
 
 class _RememberingLink(Link):

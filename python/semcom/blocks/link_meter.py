@@ -91,7 +91,7 @@ class link_meter(PacketBlock):
             original = self._original(source, number, meta.get("name", ""))
             record["metrics"] = self._metrics(original, arrays[0].reshape(meta["shape"]))
         else:
-            about: Meta = {key: meta[key] for key in ("text", "user") if key in meta}
+            about: Meta = {key: meta[key] for key in ("text", "user", "sample_rate") if key in meta}
             received = Message(self.kind, arrays[0], about)
             record |= self._speech(self._original(source, number, meta.get("name", "")), received, meta)
         self._record(record)
@@ -163,9 +163,13 @@ class link_meter(PacketBlock):
         metrics = speech_metrics(sent, received)
         if meta:
             metrics |= rates_beside(about, meta.get("symbols_total", 0))
+        if "system" in meta:
+            from ..systems import registry
+
+            metrics |= registry.get(meta["system"]).compare(sent, meta.get("arrived", {}), meta.get("model", ""))
         reference = about["reference"]
-        if reference is not None and "piece" not in about:
-            text = about["text"]
+        text = about["text"]
+        if reference is not None and text is not None and "piece" not in about:
             for name, sent_as, came_as in (("cer", reference, text), ("wer", reference.split(), text.split())):
                 errors, length = self._errors.get(name, (0, 0))
                 self._errors[name] = (errors + edit_distance(sent_as, came_as), length + len(sent_as))

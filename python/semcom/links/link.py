@@ -317,10 +317,11 @@ class Link:
             metrics["bandwidth_ratio"] = meta["symbols_total"] / (3 * pixels)
         else:
             recogniser = system.recogniser(self.model) if self.judges else ""
-            about = speech_texts(sent, received, recogniser)
+            about = speech_texts(sent, received, recogniser, self.judges)
             removal = system.removal(sent, self.model) if sent.kind == "speech" else None
             about |= {"removal": removal} if removal is not None else {}
             metrics |= rates_beside(about, meta["symbols_total"])
+            metrics |= system.compare(sent, meta.get("arrived", {}), self.model, self.device)
         analog = meta.get("analog", 0)
         return {
             "input": sent.meta.get("name", ""),

@@ -17,8 +17,9 @@ from .utterances import cut
 def read_messages(item: Input, kind: str) -> Iterator[Message]:
     """The messages of one file: one, or the utterances of a long recording, numbered after a # in their names.
 
-    Speech has its `transcript` in the meta where there is one; an utterance of several has that of the whole recording
-    and its place, `piece` [number, of how many]. ValueError, one line, for a file that cannot be read.
+    Speech has its `transcript` and `emotion` in the meta where somebody wrote them down; an utterance of several has
+    the transcript of the whole recording and its place, `piece` [number, of how many]. ValueError, one line, for a file
+    that cannot be read.
     """
     if kind == "speech":
         yield from _speech(item)
@@ -31,6 +32,7 @@ def _speech(item: Input) -> Iterator[Message]:
     message = read_speech(item.path)
     said = transcript(item)
     meta = message.meta | {"name": item.name} | ({} if said is None else {"transcript": said})
+    meta |= {"emotion": item.columns["emotion"]} if item.columns.get("emotion") else {}
     pieces = cut(message.data)
     if len(pieces) == 1:
         yield Message("speech", message.data, meta)

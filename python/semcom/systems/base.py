@@ -105,6 +105,11 @@ class System(ABC):
         """What a redundancy removal did with a sent message, as `metrics/removal.py` counts it; None without one."""
         return None
 
+    def compare(self, sent: Message, arrived: Meta, model: str = "", device: str = "auto") -> dict[str, float | None]:
+        """Metrics that only the system can give: what its transmitter found in the sent message beside what its
+        decoder said `arrived`, of JSON types, in the meta of the message it gave (empty where nothing came)."""
+        return {}
+
     def draw(self, figure: str, path: Path, sent: Sequence[Message], model: str = "", device: str = "auto") -> None:
         """Write one of `figures` of the first messages that were sent."""
         raise ValueError(f"{self.name} has no figure {figure!r}")

@@ -193,7 +193,7 @@ def _described(message: Message) -> Meta:
     """What a receiver adds to the meta: for speech and text what came, for a picture what the system says of it."""
     if message.kind == "image":
         return dict(message.meta)
-    about: Meta = {key: message.meta[key] for key in ("text", "sample_rate") if key in message.meta}
+    about: Meta = {key: message.meta[key] for key in ("text", "sample_rate", "arrived") if key in message.meta}
     return {"kind": message.kind, "shape": list(message.data.shape), **about}
 
 
