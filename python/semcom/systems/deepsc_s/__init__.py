@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DeepSC-S: speech as analog channel symbols, without a text and without a channel code."""
