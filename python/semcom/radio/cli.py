@@ -194,7 +194,7 @@ def _send(arguments: argparse.Namespace) -> int:
                 meta = Path(place.arguments)
                 text = f"semcom tx {arguments.system}"
                 sigmf.write_meta(meta, settings.sample_rate_hz, notes, begun, settings.frequency_hz, text)
-            _say(_sent_line(totals, settings.sample_rate_hz, getattr(sink, "counts", None)))
+            _say(_sent_line(totals, settings.sample_rate_hz))
     if refused:
         raise refused[0]
     return 0
@@ -242,13 +242,11 @@ def _note_sent(record: dict[str, Any], totals: dict[str, float], log: TextIO | N
     )
 
 
-def _sent_line(totals: dict[str, float], rate: float, counts: Any) -> str:
+def _sent_line(totals: dict[str, float], rate: float) -> str:
     seconds = totals["symbols_total"] * 256 / 208 / rate
     line = f"sent {totals['sent']:.0f} messages, {totals['symbols_total']:.0f} symbols, {seconds:.3f} s on air"
     if totals["left_out"]:
         line += f"; {totals['left_out']:.0f} left out"
-    if counts:
-        line += f"; {', '.join(f'{name} {value}' for name, value in counts.items())}"
     return line
 
 
@@ -304,7 +302,8 @@ def _receive(arguments: argparse.Namespace) -> int:
         if not (wanted and writer.taken >= wanted):
             writer.finish(receiver.missing())
         counts = {name: value for name, value in receiver.counts.items() if value and name != "samples"}
-        counts |= getattr(source, "counts", None) or {}
+        if getattr(source, "overflows", 0):
+            counts["overflows"] = source.overflows
         _say(f"received {writer.received} messages, {writer.delivered} of them whole; {_counted(counts)}")
         for reason in dict.fromkeys(receiver.receiver.reasons):
             _say(f"refused: {reason}")

@@ -14,8 +14,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from gnuradio import gr
@@ -44,21 +44,54 @@ from .simulated_air import Impairments
 
 TAIL = 40_000  # samples of silence behind which a receiver has everything
 LEAD = 1_000  # samples of silence before the first burst
-_SILENCE = 4_096  # samples at a time where a radio must never starve
 _PIECE = 65_536
-_RESERVED = 48  # octets of description that `airtime` leaves room for
+_RESERVED = 24  # octets of description that `airtime` leaves room for: the shape of a picture
 _WAIT_S = 0.02
 _PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True)
+class Fitted(Stage):
+    """An encoder without a limit; what does not fit into a burst is encoded again within one."""
+
+    heavy: ClassVar = True
+
+    encoder: Encoder
+
+    @property
+    def inputs(self) -> Any:  # type: ignore[override]
+        """The message."""
+        return self.encoder.inputs
+
+    @property
+    def outputs(self) -> Any:  # type: ignore[override]
+        """The parts of the payload."""
+        return self.encoder.outputs
+
+    def prepare(self) -> None:
+        """Load the model."""
+        self.encoder.prepare()
+
+    def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
+        """As the encoder."""
+        parts, after = self.encoder.run(arrays, meta)
+        analog = sum(part.size for part, port in zip(parts, self.outputs, strict=True) if port.name == "symbols")
+        coded = segmentation.layout(after["bits"], self.encoder.mcs, code=self.encoder.code).symbols
+        if coded + analog <= MAX_SYMBOLS:
+            return parts, after
+        return replace(self.encoder, airtime=MAX_SYMBOLS).run(arrays, meta)
 
 
 @dataclass(frozen=True)
 class Terse(Stage):
     """Takes out of the meta what any receiver knows without being told: a burst describes what is left.
 
-    The system says of which kind its messages are; only pictures need a shape.
+    The system says of which kind its messages are; only pictures need a shape. A burst above `airtime` symbols in all
+    is not sent; 0 is no limit.
     """
 
     stage: BurstTransmitter
+    airtime: int = 0
 
     @property
     def inputs(self) -> Any:  # type: ignore[override]
@@ -73,7 +106,10 @@ class Terse(Stage):
     def run(self, arrays: Arrays, meta: Meta) -> tuple[Arrays, Meta]:
         """As the transmitter."""
         known = ("kind", "sample_rate") if meta.get("kind") == "image" else ("kind", "sample_rate", "shape")
-        return self.stage.run(arrays, {key: value for key, value in meta.items() if key not in known})
+        samples, after = self.stage.run(arrays, {key: value for key, value in meta.items() if key not in known})
+        if samples[0].size and 0 < self.airtime < after["symbols_total"]:
+            return (np.zeros(0, np.complex64),), {**after, "reason": "does_not_fit"}
+        return samples, after
 
 
 @dataclass(frozen=True)
@@ -111,9 +147,9 @@ class Transmission:
 
     @property
     def payload_airtime(self) -> int:
-        """The most symbols of a payload."""
+        """Symbols that `airtime` leaves for the payload; 0 for no limit."""
         if not self.airtime:
-            return MAX_SYMBOLS
+            return 0
         left = largest_payload(self.airtime, self.header) - description_symbols(_RESERVED, self.header)
         return max(left, 1)  # nothing fits into one symbol
 
@@ -127,13 +163,13 @@ class Transmission:
     def stages(self) -> list[Stage]:
         """From message to the samples of a burst."""
         encoder = self.encoder()
-        stages: list[Stage] = [encoder]
+        stages: list[Stage] = [encoder if self.airtime else Fitted(encoder)]
         payload = registry.get(self.system).payload
         if payload != "symbols":
             analog = encoder.outputs[1:]
             coder = ChannelEncoder(self.mcs, interleave=self.interleave, code=self.code)
             stages += [Beside(stage, analog) if analog else stage for stage in (coder, Mapper())]
-        return [*stages, Terse(BurstTransmitter(payload, self.header, self.peak_db, describe=True))]
+        return [*stages, Terse(BurstTransmitter(payload, self.header, self.peak_db, True), self.airtime)]
 
 
 def numbers(first: int, per_round: int) -> Iterator[int]:
@@ -166,11 +202,10 @@ class _BurstCollector(collect_sink):
 class Sender(gr.top_block):
     """The flowgraph that sends `messages`, each with its own of `sequence`, into `sink`, a block for complex64.
 
-    `gap` is the silence behind each burst in samples, a number or a function that gives one. `continuous` sends silence
-    whenever there is no burst, for radios that must not starve. `report` is called with a record for each message, in
-    order. `level` is what bursts are multiplied with. Times are seconds since 1970: `read_at` when the message went in,
-    `ready_at` when its burst was made, `sent_at` when its first sample was handed on. A sink whose `takes_bursts` is
-    true gets bursts alone, each a tagged packet, with `gap_s` in its meta.
+    `gap` is the silence behind each burst in samples, a number or a function that gives one. With `bursts_only` the
+    sink gets bursts without silence, each a packet, at their time: radios fill in the rest themselves. `report` is
+    called with a record for each message, in order. Times are seconds since 1970: `read_at` when the message went in,
+    `ready_at` when its burst was made, `sent_at` when its first sample was handed on.
     """
 
     def __init__(
@@ -181,7 +216,7 @@ class Sender(gr.top_block):
         sink: Any,
         gap: int | Callable[[], int] = TAIL,
         air: Impairments | None = None,
-        continuous: bool = False,
+        bursts_only: bool = False,
         report: Callable[[dict[str, Any]], object] = lambda record: None,
         ending: Ending | None = None,
         sample_rate_hz: float = 1e6,
@@ -189,8 +224,7 @@ class Sender(gr.top_block):
         gr.top_block.__init__(self, "semcom tx")
         self.transmission, self.sequence, self.report = transmission, sequence, report
         self.gap = gap if callable(gap) else lambda: gap
-        self.continuous, self.rate = continuous, sample_rate_hz
-        self.bursts_only = bool(getattr(sink, "takes_bursts", False)) and air is None
+        self.bursts_only, self.rate = bursts_only, sample_rate_hz
         self.ending = ending or Ending()
         self._queue: queue.Queue[tuple[NDArray[Any], Meta] | None] = queue.Queue(maxsize=4)
         self._known: OrderedDict[int, dict[str, Any]] = OrderedDict()
@@ -235,26 +269,27 @@ class Sender(gr.top_block):
 
     def _samples(self) -> Iterator[tuple[NDArray[np.complex64], Meta] | None]:
         """Everything that is sent, as packets."""
+        due = 0.0
         if not self.bursts_only:
             yield from self._silence(LEAD)
         while not self.ending.over.is_set():
             try:
-                item = self._queue.get(timeout=0 if self.continuous else _PATIENCE_S)
+                item = self._queue.get(timeout=_PATIENCE_S)
             except queue.Empty:
-                if self.continuous and not self.bursts_only:
-                    yield from self._silence(_SILENCE)
-                else:
-                    yield None
+                yield None
                 continue
             if item is None:
                 break
             samples, meta = item
+            gap = int(self.gap())
+            if self.bursts_only:
+                while time.monotonic() < due and not self.ending.over.wait(_WAIT_S):
+                    pass
+                due = max(due, time.monotonic()) + (samples.size + gap) / self.rate if samples.size else due
             record = self._record(samples, meta)
             if samples.size:
-                gap = int(self.gap())
-                note: Meta = {"id": meta["id"], "gap_s": gap / self.rate}
                 self._sent += samples.size
-                yield samples, note
+                yield samples, {"id": meta["id"]}
                 if not self.bursts_only:
                     yield from self._silence(gap)
             self.report(record)

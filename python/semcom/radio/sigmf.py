@@ -109,7 +109,7 @@ def read(path: Path) -> Recording:
     about = content.get("global") if isinstance(content, dict) else None
     if not isinstance(about, dict) or "core:datatype" not in about:
         raise ValueError(f"{path} is no SigMF file: it has no core:datatype")
-    datatype = about["core:datatype"]
+    datatype = str(about["core:datatype"])
     if datatype not in DATATYPES:
         raise ValueError(f"{path} holds {datatype!r}: expected one of {', '.join(DATATYPES)}")
     if about.get("core:num_channels", 1) != 1:
