@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Codec 2 over a channel code: what a user would pick today."""
+
+from ..speech_codecs import CodecSystem
+
+SYSTEM = CodecSystem("codec2")
