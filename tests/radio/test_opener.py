@@ -6,11 +6,17 @@ import json
 import numpy as np
 import pytest
 
-from gnuradio.semcom.phy.burst_stages import description_of
+from gnuradio.semcom.packets import encode_meta
+from gnuradio.semcom.phy import mcs
+from gnuradio.semcom.phy.burst import Burst, Header
+from gnuradio.semcom.phy.burst_stages import description_of, received_meta
+from gnuradio.semcom.phy.channel import noise
 from gnuradio.semcom.phy.header import name_id
 from gnuradio.semcom.phy.segmentation import layout
-from gnuradio.semcom.radio.opener import Lie, Opener, Unknown, checked_description, checked_shape
+from gnuradio.semcom.phy.stages import Deframer
+from gnuradio.semcom.radio.opener import Lie, Opener, Unknown, checked, checked_description, checked_shape
 from gnuradio.semcom.radio.sender import Terse, Transmission, numbers
+from gnuradio.semcom.radio.writer import Writer
 from gnuradio.semcom.systems import registry
 
 
@@ -65,6 +71,12 @@ def test_shapes_are_bounded_before_anything_is_allocated(shape):
         checked_shape(shape)
 
 
+def test_a_few_bits_are_no_large_picture():
+    assert checked_shape([512, 768, 3], 200) == [512, 768, 3]
+    with pytest.raises(Lie):
+        checked_shape([8000, 8000, 3], 200)
+
+
 def meta(shape=(16, 16, 3), bits=0, analog=0, system="ncsc"):
     return {
         "id": 1, "system_id": name_id(system), "model_id": name_id(""), "mcs": "qpsk-1/3", "code": "ldpc", "bits": bits,
@@ -80,6 +92,34 @@ def nothing():
 def test_a_payload_of_nothing_is_a_message_all_the_same():
     message, after = Opener().decode(nothing(), meta())
     assert message.data.shape == (16, 16, 3) and not after["delivered"]
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_random_headers_descriptions_and_payloads_break_no_receiver(count, tmp_path):
+    """Systems that are here, with whatever may follow: each burst is one record."""
+    rng = np.random.default_rng(6)
+    ids = [(name, [name_id(model) for model in ["", *system.models()]]) for name, system in registry.systems().items()]
+    cheap = [entry for entry in ids if entry[0] in ("jpeg", "webp", "raw", "deepjscc", "ncsc", "speech_transceiver")]
+    words = [b'{"shape":[%d,%d,3]}' % (h, w) for h, w in ((8, 8), (64, 48), (1, 1), (9999, 9999), (0, 5))]
+    words += [b"", b"{", b'{"shape":[8,8,3],"layout":{"words":99999}}', b'{"layout":7,"codebook":[]}', b'{"a":1e999}']
+    lines = []
+    with Writer(tmp_path, Opener(), None, lines.append) as writer:
+        for number in range(count):
+            name, models = cheap[int(rng.integers(len(cheap)))]
+            model = models[int(rng.integers(len(models)))] if rng.uniform() < 0.9 else int(rng.integers(4096))
+            text = words[int(rng.integers(len(words)))] if rng.uniform() < 0.7 else rng.bytes(int(rng.integers(1, 255)))
+            scheme = mcs.names()[int(rng.integers(len(mcs.names())))]
+            bits, analog = (int(n) * int(rng.integers(2)) for n in rng.integers(0, 3000, 2))
+            head = Header(name_id(name), model, number % 65536, bits, analog, scheme, description=len(text))
+            size = head.payload_symbols
+            burst = Burst(
+                head, noise(size, 1.0, rng), np.full(size, 0.5, np.float32), "short", 0.0, 1, 0.0, 0.0, 3.0, 0.5,
+                text if rng.uniform() < 0.9 else None,
+            )  # fmt: skip
+            described = received_meta(checked(burst))
+            arrays, described = Deframer("both").run((burst.symbols, burst.noise_var), described)
+            writer.take(arrays, json.loads(encode_meta(described)))
+    assert len((tmp_path / "received.jsonl").read_text().splitlines()) == count
 
 
 def test_without_its_description_a_message_is_not_decoded():

@@ -15,6 +15,7 @@ from gnuradio.semcom.cli import main
 from gnuradio.semcom.links import Link
 from gnuradio.semcom.media.images import read_image
 from gnuradio.semcom.media.photographs import packaged_photograph
+from gnuradio.semcom.media.speech import write_wav
 from gnuradio.semcom.message import Message
 from gnuradio.semcom.phy.burst import Header, transmit
 from gnuradio.semcom.phy.channel import noise
@@ -24,6 +25,7 @@ from gnuradio.semcom.systems import registry
 
 AIR = "carrier_offset: 2e-3\nsampling_offset_ppm: 30\nmultipath: {profile: TDL-D, delay_spread: 0.5}\n"
 LIMIT_S = 120
+SYSTEMS = ("deepjscc", "vq_deepsc", "webp", "deepsc_st", "speech_to_text", "speech_transceiver")
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +199,21 @@ def test_foreign_and_hostile_bursts_are_named_and_the_next_message_comes(folder,
     assert [one["id"] for one in got[:6]] == list(range(100, 106)) and not any(one["delivered"] for one in got[:6])
     assert [one["reason"] for one in got[:4]] == ["unknown", "unknown", "description", "description"]
     assert got[-1]["delivered"] and got[-1]["files"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_kind_of_system_goes_through(folder, system):
+    """Analog symbols and bits, pictures and speech; the receiver is told nothing."""
+    entry = registry.get(system)
+    source = "in/a.png"
+    if entry.kind == "speech":
+        write_wav(folder / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32))
+        source = "a.wav"
+    assert tx(folder, "--impair", folder / "air.yml", "--esn0-db", 12, system=system, source=source) == 0
+    assert rx(folder, "--messages", 1) == 0
+    (record,) = records(folder / "out")
+    assert record["delivered"] and record["system"] == system and record["files"]
+    assert (record["mcs"] is None) == (entry.payload == "symbols")
 
 
 def test_udp_brings_a_picture(folder):

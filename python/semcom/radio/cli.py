@@ -283,7 +283,7 @@ def _receive(arguments: argparse.Namespace) -> int:
         data = sigmf.data_path(record)
         _file_sink(data)
     receiver = Receiver(source, air, data, ending=ending)
-    with Writer(arguments.output, opener, originals, _say) as writer:
+    with Writer(arguments.output, opener, originals, _say, record is not None) as writer:
         run = receiver.messages()
         last, wanted, interrupted = time.monotonic(), arguments.messages, False
         try:

@@ -29,6 +29,8 @@ _OURS = frozenset(  # what only a receiver says
     "esn0_db".split()
 )
 
+_PIXELS = 4096  # that a bit may stand for: any system has far fewer, and nobody makes us reserve more
+
 
 class Unknown(ValueError):
     """A burst of a system or model that is not here."""
@@ -56,10 +58,11 @@ def checked(burst: Burst) -> Burst:
     return replace(burst, description=checked_description(burst.description))
 
 
-def checked_shape(shape: Any) -> list[int]:
-    """The shape of a picture, [H, W, 3]; Lie unless it is one of at most 67 million pixels."""
+def checked_shape(shape: Any, bits: int = 1 << 24, symbols: int = 0) -> list[int]:
+    """The shape of a picture, [H, W, 3]; Lie unless it is one of at most 67 million pixels that a payload of so many
+    bits and symbols can be."""
     ok = isinstance(shape, list) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape) and shape[2] == 3
-    if not ok or math.prod(shape[:2]) > MAX_PIXELS:
+    if not ok or math.prod(shape[:2]) > min(MAX_PIXELS, _PIXELS * (bits + 32 * symbols + 256)):
         raise Lie(f"the description says that the picture is {shape!r:.60}")
     return shape
 
@@ -106,6 +109,10 @@ class Opener:
         name = self._systems.get(system_id)
         return Opened(registry.get(name), name, "") if name is not None else None
 
+    @staticmethod
+    def _shape(meta: Meta) -> list[int]:
+        return checked_shape(meta.get("shape"), int(meta["bits"]), int(meta["analog"]))
+
     def decode(self, arrays: Arrays, meta: Meta) -> tuple[Message, Meta]:
         """Digital symbols, their noise variances, analog symbols, theirs: to a message and what is known of it.
 
@@ -117,7 +124,7 @@ class Opener:
         meta = {**meta, "system": opened.name, "model": opened.model, "kind": system.kind}
         if not meta.get("described", True):
             raise Lie("the description did not arrive")
-        meta["shape"] = checked_shape(meta.get("shape")) if system.kind == "image" else [1]
+        meta["shape"] = self._shape(meta) if system.kind == "image" else [1]
         if system.kind == "speech":
             meta["sample_rate"] = SAMPLE_RATE
         parts: dict[str, NDArray[Any]] = {"symbols": arrays[2], "noise_var": arrays[3]}

@@ -28,13 +28,19 @@ class Writer:
     """Decodes what came and writes it, one record a message, whatever the channel did.
 
     `taken` counts messages, those known to be lost included, `received` those that came, `delivered` those of which
-    nothing failed; `notes` are the annotations of a recording. `say` takes lines for the user.
+    nothing failed; with `annotate`, `notes` are the annotations of a recording. `say` takes lines for the user.
     """
 
     def __init__(
-        self, folder: Path, opener: Opener, originals: OriginalMessages | None, say: Callable[[str], object]
+        self,
+        folder: Path,
+        opener: Opener,
+        originals: OriginalMessages | None,
+        say: Callable[[str], object],
+        annotate: bool = False,
     ) -> None:
         self.folder, self.opener, self.originals, self.say = folder, opener, originals, say
+        self.annotate = annotate
         self.taken = self.received = self.delivered = 0
         self.notes: list[dict[str, Any]] = []
         self._skipped: set[str] = set()
@@ -93,7 +99,8 @@ class Writer:
         }  # fmt: skip
         self._write(record)
         self.say(self._line(record))
-        self._note(record)
+        if self.annotate:
+            self._note(record)
 
     def finish(self, missing: Iterable[tuple[int, tuple[int, ...]]]) -> None:
         """The end: numbers of each system id that were still awaited."""
