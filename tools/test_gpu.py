@@ -108,14 +108,14 @@ def compare(system: System, model: str, message: Message, device: str) -> tuple[
         system.prepare(request)
         with recorded() as calls:
             payloads[where] = system.encode(message, request)
-            system.decode(received(payloads[where]), meta, model, where)
+            system.decode(received(payloads[where]), meta | payloads[where].header, model, where)
         seconds[where] = (
             median(system.encode, message, request),
-            median(system.decode, received(payloads[where]), meta, model, where),
+            median(system.decode, received(payloads[where]), meta | payloads[where].header, model, where),
         )
     here, there = payloads["cpu"], payloads[device]
     pictures = {
-        (made, shown): system.decode(received(payloads[made]), meta, model, shown)
+        (made, shown): system.decode(received(payloads[made]), meta | payloads[made].header, model, shown)
         for made in payloads
         for shown in payloads
     }

@@ -24,7 +24,7 @@ def started(*arguments, **options):
     return subprocess.Popen([*SEMCOM, *map(str, arguments)], **{**silent, **options})
 
 
-def until(condition, seconds=60.0):
+def until(condition, seconds=150.0):
     """Look again and again until it holds; fails when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -137,7 +137,8 @@ class Link:
         if self.profile not in PROFILES:
             raise ValueError(f"profile must be one of {', '.join(PROFILES)}, not {self.profile!r}")
         if self.profile == "burst":
-            check_fading(self.channel, self.fading)
+            if self.channel != "awgn":
+                check_fading(self.fading)
             if self.harq > 1:
                 raise ValueError("harq must be 1 in profile burst")
         if self.user:

@@ -147,7 +147,7 @@ class Air(Stage):
 
     def __post_init__(self) -> None:
         channels.check_model(self.model)
-        check_fading(self.model, self.fading)
+        check_fading(self.fading)
         channels.check_doppler(self.doppler)
         channels.check_rician_k(self.rician_k)
         noise_var(self.esn0_db)
@@ -173,9 +173,9 @@ class Air(Stage):
         return (x * turn + channels.noise(x.size, SAMPLES_PER_SYMBOL * noise_var(self.esn0_db), rng),), meta
 
 
-def check_fading(model: str, fading: str | int) -> None:
+def check_fading(fading: str | int) -> None:
     """ValueError for fading that jumps: no receiver can follow what changes from one symbol to the next."""
-    if model != "awgn" and fading not in FADINGS:
+    if fading not in FADINGS:
         raise ValueError(f"fading must be {' or '.join(FADINGS)} in profile burst, not {fading!r}")
 
 
