@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HASCom as a system of the registry. Nothing heavy is imported until speech comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...message import SAMPLE_RATE, Message, Meta, Payload, Received
+from ...speech import phonemes as sounds
+from ...speech import recognisers
+from ..base import Request, System
+from . import modes
+from .content import LOST, from_bits, to_bits
+from .modes import Mode
+
+if TYPE_CHECKING:
+    from .codec import Codec, Floats, Phonemes
+
+LOST_NOISE_VAR = 10.0  # noisier symbols, -10 dB, tell nothing of a voice
+
+
+class Hascom(System):
+    """Speech as phonemes, 6 protected bits each, and a voice, 64 analog symbols; spoken anew at the receiver."""
+
+    name = modes.NAME
+    title = "phonemes over LDPC/QAM and a voice as analog symbols, spoken by a diffusion model (HASCom)"
+    kind = "speech"
+    payload = "both"
+    phy = {"mcs": "qpsk-1/2"}  # noqa: RUF012
+
+    def models(self) -> list[str]:
+        """Installed variants, each also with 50 steps, HiFi-GAN, and with both parts sent one way."""
+        return modes.names()
+
+    def variants(self, model: str) -> list[str]:
+        """The model folder behind a name."""
+        return [modes.parse(model).variant]
+
+    def check(self, request: Request) -> None:
+        """Also refuses a quality, and an installation without model, espeak-ng or recogniser."""
+        mode = modes.parse(request.model)
+        if request.quality:
+            raise ValueError(f"hascom has one quality, 0, not {request.quality}")
+        sounds.check_installed()
+        modes.reader_of(mode)
+
+    def prepare(self, request: Request) -> None:
+        """Load the model, the vocoder and the recogniser."""
+        from ...speech.vocoder import open_vocoder
+
+        mode = modes.parse(request.model)
+        self._codec(mode, request.device)
+        open_vocoder(mode.vocoder, request.device)
+        recognisers.get(modes.reader_of(mode), request.device).prepare()
+
+    def provider(self, model: str = "", device: str = "auto") -> str | None:
+        """Where the networks ran."""
+        return self._codec(modes.parse(model), device).model.provider
+
+    def encode(self, message: Message, request: Request) -> Payload | None:
+        """Phonemes of what the recogniser reads, and the style; None where they do not fit."""
+        mode = modes.parse(request.model)
+        audio = np.asarray(message.data, np.float32).reshape(-1)
+        text = recognisers.recognise(modes.reader_of(mode), audio, request.device)
+        return self.payload_of(sounds.phonemes(text), audio, request)
+
+    def payload_of(self, phonemes: Phonemes, audio: Floats, request: Request) -> Payload | None:
+        """The payload of phonemes in the style of speech [n]; nothing said is a pause."""
+        mode = modes.parse(request.model)
+        codec = self._codec(mode, request.device)
+        style = codec.style(audio)
+        content = to_bits(phonemes if len(phonemes) else np.array([sounds.PAUSE]))
+        if mode.streams == "digital":
+            payload = Payload(bits=np.concatenate([codec.style_bits(style), content]))
+        elif mode.streams == "analog":
+            payload = Payload(symbols=np.concatenate([codec.style_symbols(style), on_air(content)]))
+        else:
+            payload = Payload(bits=content, symbols=codec.style_symbols(style))
+        over_bits = request.max_bits is not None and len(payload.bits) > request.max_bits
+        over_symbols = request.max_symbols is not None and len(payload.symbols) > request.max_symbols
+        return None if over_bits or over_symbols else payload
+
+    def decode(self, received: Received, meta: Meta, model: str = "", device: str = "auto") -> tuple[Message, int]:
+        """The speech: silence for phonemes of failed blocks, the neutral voice where none came; both count."""
+        from .codec import silence, spoken_samples, with_edges
+
+        mode = modes.parse(model)
+        codec = self._codec(mode, device)
+        phonemes, style = self.arrived(received, mode, codec)
+        lost = int((phonemes == LOST).sum()) + (style is None)
+        if len(phonemes) == 0 or (phonemes == LOST).all():
+            return _speech(silence(len(phonemes))), max(lost, 1)
+        voice = codec.style_encoder.neutral if style is None else style
+        spoken = codec.speak(with_edges(phonemes), voice, mode.steps)
+        return _speech(spoken_samples(spoken.mel, mode.vocoder, device)), lost
+
+    def arrived(self, received: Received, mode: Mode, codec: Codec) -> tuple[Phonemes, Floats | None]:
+        """Phonemes, LOST among them, and the style, None where it is lost."""
+        from .codec import STYLE_SYMBOLS
+
+        if mode.streams == "digital":
+            count = codec.quantised_style_bits
+            known = len(received.bits) >= count and received.bits_ok[:count].all()
+            style = codec.style_of_bits(received.bits[:count]) if known else None
+            return from_bits(received.bits[count:], received.bits_ok[count:]), style
+        symbols, noise_var = received.symbols[:STYLE_SYMBOLS], received.noise_var[:STYLE_SYMBOLS]
+        heard = len(symbols) == STYLE_SYMBOLS and bool(np.isfinite(symbols).all())
+        heard = heard and float(np.median(noise_var)) < LOST_NOISE_VAR
+        style = codec.received_style(symbols) if heard else None
+        if mode.streams == "analog":
+            bits = off_air(received.symbols[STYLE_SYMBOLS:])
+            return from_bits(bits, np.ones(len(bits), np.bool_)), style
+        return from_bits(received.bits, received.bits_ok), style
+
+    def _codec(self, mode: Mode, device: str) -> Codec:
+        from .codec import codec
+
+        return codec(mode.variant, device)
+
+
+def on_air(bits: np.ndarray) -> np.ndarray:
+    """Two bits a symbol as they are, without a code, complex64 [n / 2] of energy 1."""
+    signs = (1 - 2 * bits.astype(np.float32)) * np.float32(np.sqrt(0.5))
+    return np.ascontiguousarray(signs[0::2] + 1j * signs[1::2], np.complex64)
+
+
+def off_air(symbols: np.ndarray) -> np.ndarray:
+    """The nearest bits, uint8 [2 n]."""
+    bits = np.empty(2 * len(symbols), np.uint8)
+    bits[0::2], bits[1::2] = symbols.real < 0, symbols.imag < 0
+    return bits
+
+
+def _speech(samples: np.ndarray) -> Message:
+    return Message("speech", np.ascontiguousarray(samples, np.float32), {"sample_rate": SAMPLE_RATE})
+
+
+SYSTEM = Hascom()
