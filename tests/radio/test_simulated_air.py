@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Simulated air of a stream: against the packet-wise impairments of the PHY, and the same whatever the pieces."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,11 @@ def test_a_file_and_the_options_over_it(tmp_path):
     assert (found.carrier_offset, found.esn0_db, found.seed) == (5e-3, 7.0, 2)
     path.write_text("")
     assert load(path) == Impairments()
+
+
+def test_the_example_is_legal():
+    path = Path(__file__).parents[2] / "examples" / "radio" / "air.yml"
+    assert load(path, 10.0).carrier_offset == 1e-3
 
 
 @pytest.mark.parametrize(

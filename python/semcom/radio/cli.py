@@ -70,6 +70,7 @@ def add_commands(commands: Any) -> None:
     timeout = "end when nothing has come for S seconds"
     sub.add_argument("--timeout", type=float, default=math.inf, metavar="S", help=timeout)
     sub.add_argument("--originals", type=Path, metavar="DIR", help="what tx sends (its --input): adds metrics")
+    sub.add_argument("--split", default="", help="only originals of this split of MANIFEST.tsv, as tx")
     only = "only bursts of this system, or of this card.yml (may be repeated; default: all that are installed)"
     sub.add_argument("--system", action="append", default=[], metavar="NAME", help=only)
     _add_air(sub)
@@ -271,7 +272,9 @@ def _receive(arguments: argparse.Namespace) -> int:
     if record is not None and not record.name.endswith(".sigmf-meta"):
         raise ValueError(f"--record must be NAME.sigmf-meta, not {record}")
     air = simulated_air.load(arguments.impair, arguments.esn0_db, arguments.seed)
-    originals = OriginalMessages(arguments.originals, arguments.judges) if arguments.originals else None
+    originals = None
+    if arguments.originals:
+        originals = OriginalMessages(arguments.originals, arguments.judges, arguments.split)
     opener = Opener(arguments.system, arguments.device)
     prepare_output(arguments.output)
     ending, begun = Ending(), time.time()

@@ -19,12 +19,13 @@ GREY = 128
 
 
 class OriginalMessages:
-    """The messages of a folder (or file), in the order in which `semcom tx` sends them, for each kind of message."""
+    """The messages of a folder (or file), or of a `split` of it, in the order in which `semcom tx` sends them, for each
+    kind of message."""
 
-    def __init__(self, path: Path, judges: bool = True) -> None:
+    def __init__(self, path: Path, judges: bool = True, split: str = "") -> None:
         if not path.exists():
             raise ValueError(f"no such file or folder: {path}; check --originals")
-        self.path, self.judges = path, judges
+        self.path, self.judges, self.split = path, judges, split or None
         self._places: dict[str, list[tuple[Any, int]]] = {}
 
     def find(self, number: int, kind: str) -> Message:
@@ -36,7 +37,7 @@ class OriginalMessages:
     def _of(self, kind: str) -> list[tuple[Any, int]]:
         if kind not in self._places:
             found: list[tuple[Any, int]] = []
-            for item in list_inputs(self.path, kind=kind):
+            for item in list_inputs(self.path, self.split, kind):
                 count = 1 if kind == "image" else sum(1 for _ in read_messages(item, kind))
                 found += [(item, piece) for piece in range(count)]
             self._places[kind] = found

@@ -33,6 +33,7 @@ from .pipes import Ending
 from .simulated_air import Impairments
 
 QUEUE = 256  # messages that may wait for a decoder
+MOST_BYTES = 1 << 28  # of them; a single one may be larger
 _PARTS = (
     Port("digital", np.complex64), Port("digital_noise_var", np.float32),
     Port("analog", np.complex64), Port("analog_noise_var", np.float32),
@@ -66,19 +67,32 @@ class message_receiver(burst_receiver):
 
 
 class _Collector(PacketBlock):
-    """Puts the parts of each message into a queue."""
+    """Puts the parts of each message into a queue that has room for `QUEUE` of them and `MOST_BYTES`."""
 
     def __init__(self, waiting: queue.Queue[Any], ending: Ending) -> None:
         super().__init__("message_collector", _PARTS, ())
         self.waiting, self.ending = waiting, ending
+        self.put_bytes = self.taken_bytes = 0  # each counted by one thread
 
     def process(self, *arrays: NDArray[Any], meta: Meta) -> None:
         """Take one message."""
+        size = octets(arrays)
         while not self.ending.over.is_set():
+            held = self.put_bytes - self.taken_bytes
+            if held and held + size > MOST_BYTES:
+                self.ending.over.wait(_WAIT_S)
+                continue
             try:
-                return self.waiting.put((arrays, meta), timeout=_WAIT_S)
+                self.waiting.put((arrays, meta), timeout=_WAIT_S)
             except queue.Full:
                 continue
+            self.put_bytes += size
+            return
+
+
+def octets(arrays: Arrays) -> int:
+    """The memory that arrays take."""
+    return sum(array.nbytes for array in arrays)
 
 
 class Receiver(gr.top_block):
@@ -133,11 +147,15 @@ class Receiver(gr.top_block):
             while True:
                 alive = thread.is_alive()  # before the queue is asked: what comes before the end is in it
                 try:
-                    yield self.waiting.get(timeout=_WAIT_S)
+                    item = self.waiting.get(timeout=_WAIT_S)
                 except queue.Empty:
                     if not alive:
                         break
                     yield None
+                    continue
+                if item is not None:
+                    self.collector.taken_bytes += octets(item[0])
+                yield item
         finally:
             self.ending.over.set()
             if thread.is_alive():
