@@ -17,6 +17,7 @@ from gnuradio.semcom.media.speech import write_wav  # noqa: E402
 from gnuradio.semcom.message import Message, Received, message_text  # noqa: E402
 from gnuradio.semcom.speech import recognisers  # noqa: E402
 from gnuradio.semcom.speech.attention import MOST_WORDS, most_steps, semantic_encoder  # noqa: E402
+from gnuradio.semcom.speech.ctc_score import log_likelihoods  # noqa: E402
 from gnuradio.semcom.speech.filterbanks import filterbanks  # noqa: E402
 from gnuradio.semcom.systems import registry  # noqa: E402
 from gnuradio.semcom.systems.base import Request  # noqa: E402
@@ -30,6 +31,7 @@ TINY = replace(
     symbols=8,
 )  # fmt: skip
 WORDS = Vocabulary(("the", "turn", "on", "light", "off"), (50, 20, 15, 10, 5))
+BEAM = {"width": 32, "letters": 0.5}
 BIASES = {"talker": {EOS: -1e4, UNK: -1e4}, "quiet": {EOS: 1e4}, "unknown": {UNK: 1e4}}
 
 
@@ -50,6 +52,17 @@ def models(tmp_path_factory):
         torch.save(model.state_dict(), weights / "weights.pt")
         WORDS.write(weights / "vocabulary.txt")
         exporting.export(weights / "weights.pt", folder / "speech_to_text" / name, {"name": name})
+    (folder / "weights/searcher").mkdir()
+    with torch.no_grad():
+        model.removal.bias[:] = torch.tensor([-1e4, -1e4, -1.0, 0, 0, 0, 0, 0])
+        model.removal.weight[:] = 6 * torch.randn(model.removal.weight.shape)
+    means = np.random.default_rng(0).random((len(WORDS), TINY.decoder)).astype(np.float16)
+    np.savez(folder / "weights/searcher/vectors.npz", means=means)
+    torch.save(model.state_dict(), folder / "weights/searcher/weights.pt")
+    WORDS.write(folder / "weights/searcher/vocabulary.txt")
+    exporting.export(
+        folder / "weights/searcher/weights.pt", folder / "speech_to_text/searcher", {"name": "searcher", "beam": BEAM}
+    )
     patch.setenv("SEMCOM_MODELS", str(folder))
     codec.cache_clear()
     semantic_encoder.cache_clear()
@@ -85,6 +98,61 @@ def test_exported_graphs_give_what_the_networks_give(models, speech):
         logits = model.receive(model.send(vectors, ones), 1e-6 * ones)
     words = 3 + logits[0, :, 3:].argmax(1).numpy()
     assert found.decode(symbols, clean, header["layout"]) == WORDS.decode(words.tolist())
+
+
+def every_sentence(model, states, most):
+    """All sentences of at most `most` words with their log-probability, vectors and own words, by brute force."""
+    found = []
+
+    def follow(ids, score, vectors, own, h, c, weights, word):
+        keys = model.attention.keys(states)
+        logits, h, c, weights = model.step(states, keys, torch.tensor([word]), h, c, weights)
+        logs = torch.log_softmax(logits[0], -1)
+        vectors, own = [*vectors, h[0].numpy()], [*own, int(logs.argmax())]
+        found.append((score + float(logs[EOS]), ids, vectors, own))
+        for word in range(3, len(WORDS)) if len(ids) < most else ():
+            follow([*ids, word], score + float(logs[word]), vectors, own, h, c, weights, word)
+
+    zeros = torch.zeros(1, TINY.decoder)
+    with torch.no_grad():
+        follow([], 0.0, [], [], zeros, zeros, torch.full((1, states.shape[1]), 1 / states.shape[1]), EOS)
+    return found
+
+
+def test_the_beam_finds_what_the_words_and_their_spelling_make_likely(models, speech):
+    model = network.SpeechToText(TINY, len(WORDS)).eval()
+    model.load_state_dict(torch.load(models / "weights/searcher/weights.pt", weights_only=True))
+    encoder = semantic_encoder("searcher")
+    with torch.no_grad():
+        states, _, first = model.states(torch.from_numpy(filterbanks(speech.data)[None]))
+        letters = torch.log_softmax(model.letters(first), -1)[0].numpy()
+    sentences = every_sentence(model, states, 4)
+    spelled = log_likelihoods(letters, [WORDS.decode(ids) for _, ids, _, _ in sentences])
+    best = int(np.argmax(np.array([one[0] for one in sentences]) + 0.5 * spelled))
+    heard = encoder.hear(speech.data)
+    _, ids, vectors, own = sentences[best]
+    assert heard.ids.tolist() == [*ids, EOS] and not heard.stopped
+    assert 1 <= len(ids) <= 3 and [*ids, EOS] != own  # another sentence than the most likely words, not cut off
+    with np.load(models / "weights/searcher/vectors.npz") as file:
+        means = file["means"].astype(np.float32)
+    for k, number in enumerate([*ids, EOS]):
+        wanted = vectors[k] if number == own[k] else means[number]
+        assert heard.vectors[k] == pytest.approx(wanted, abs=5e-3)
+
+
+def test_a_card_that_asks_too_much_of_the_search_is_refused(models, tmp_path, monkeypatch):
+    import shutil
+
+    for name, beam in (("wide", {"width": 99}), ("odd", {"width": 2, "letters": -1.0})):
+        folder = tmp_path / "speech_to_text" / name
+        shutil.copytree(models / "speech_to_text/searcher", folder)
+        card = yaml.safe_load((folder / "card.yml").read_text())
+        (folder / "card.yml").write_text(yaml.safe_dump({**card, "beam": beam}))
+        monkeypatch.setenv("SEMCOM_MODELS", str(tmp_path))
+        with pytest.raises(ValueError, match="asks for a beam"):
+            semantic_encoder(name)
+    with pytest.raises(ValueError, match="vectors that stage 2 writes"):
+        exporting.export(models / "weights/talker/weights.pt", tmp_path / "out", {"beam": BEAM})
 
 
 def test_attention_that_never_ends_is_bounded(models, speech):
@@ -229,5 +297,5 @@ def test_weights_go_back_from_the_exported_files(models):
     patch.setitem(network.SIZES, "small", TINY)
     found = exporting.restore(models / "speech_to_text/talker")
     patch.undo()
-    assert set(state) - set(found) == {"letters.weight", "letters.bias"}
+    assert set(state) == set(found)
     assert all(torch.allclose(found[name], state[name], atol=1e-2, rtol=1e-3) for name in found)

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The semantic encoder of a trained `speech_to_text` model: speech to words and to the vector of each, by attention.
 
-The loop and its stopping are here, around two graphs: `encoder`, frames [1, N, 40, 3] to states [1, n, E] and keys
-[1, n, A]; `step`, one word. Shared by the systems that use this encoder.
+The loop and its stopping are here, around two graphs: `encoder`, frames [1, N, 40, 3] to states [1, n, E], keys
+[1, n, A] and, where the network has learnt them, log-probabilities of letters [1, N / 4, 29]; `step`, one word of each
+of k sentences. Shared by the systems that use this encoder.
+
+The paper's loop takes the most likely word at each step. A model whose card has `beam: {width, letters}` keeps the
+`width` most likely beginnings instead, and of the sentences that ended takes the one with the largest log-probability,
+`letters` times that of its spelling by CTC added (Hori, Watanabe, Hershey, ACL 2017). Where a word so found is not the
+one that the loop's vector says, the mean vector of that word in training, `vectors.npz`, takes its place, because a
+receiver reads vectors.
 """
 
 from __future__ import annotations
@@ -17,12 +24,15 @@ from numpy.typing import NDArray
 
 from .. import zoo
 from ..text.vocabulary import EOS, Vocabulary, kept, read
+from .ctc_score import log_likelihoods
 from .filterbanks import filterbanks
 from .recognisers.base import silent
 
 SYSTEM = "speech_to_text"
 VOCABULARY = "vocabulary.txt"
+MEANS = "vectors.npz"
 MOST_WORDS = 255  # of an utterance: what a header of one byte can say
+MOST_PATHS = 32
 SPARE_STEPS = 4
 CACHED = 256
 
@@ -47,6 +57,30 @@ class Heard:
         return kept(self.ids.tolist())
 
 
+@dataclass(frozen=True)
+class _Path:
+    """A beginning of a sentence: its log-probability, its last word and what the loop gave there; `own`: whether that
+    is the loop's own word."""
+
+    score: float
+    word: int
+    own: bool
+    h: Floats
+    c: Floats
+    weights: Floats
+    confidence: float
+    before: _Path | None = None
+
+    def steps(self) -> list[_Path]:
+        """From the first word on, without the start."""
+        found: list[_Path] = []
+        path: _Path | None = self
+        while path is not None and path.before is not None:
+            found.append(path)
+            path = path.before
+        return found[::-1]
+
+
 class SemanticEncoder:
     """The encoder of one model. ValueError where its vocabulary is not that of its networks."""
 
@@ -63,7 +97,17 @@ class SemanticEncoder:
                 "they must be of one training; export the model again"
             )
         self.width = int(step.get_outputs()[1].shape[-1])
-        self.model.session("encoder")
+        spells = len(self.model.session("encoder").get_outputs()) > 2
+        beam = self.model.card.get("beam") or {}
+        self.beam, self.letters = int(beam.get("width", 1)), float(beam.get("letters", 0.0))
+        if not 1 <= self.beam <= MOST_PATHS or self.letters < 0 or (self.letters and not spells):
+            raise ValueError(
+                f"the card of {SYSTEM} {variant} asks for a beam of {self.beam} with letters of weight "
+                f"{self.letters}: expected 1 to {MOST_PATHS}, and letters only where the encoder has them"
+            )
+        self.means: Floats | None = None
+        if self.beam > 1 and MEANS in self.model.card["files"]:
+            self.means = self.model.arrays(MEANS)["means"].astype(np.float32)
         self._heard: OrderedDict[bytes, Heard] = OrderedDict()
 
     def hear(self, audio: Floats) -> Heard:
@@ -85,27 +129,54 @@ class SemanticEncoder:
         if silent(np.nan_to_num(speech)):
             nothing = np.zeros((1, self.width), np.float32)
             return Heard(np.array([EOS]), nothing, np.ones((1, 1), np.float32), np.ones(1, np.float32), False)
-        states, keys = self.model.run("encoder", filterbanks(speech)[None])
-        count = states.shape[1]
-        weights = np.full((1, count), 1 / count, np.float32)
-        h = c = np.zeros((1, self.width), np.float32)
-        word = EOS
-        ids, vectors, looks, confidence = [], [], [], []
-        stopped = True
-        for _ in range(most_steps(count)):
-            logits, h, c, weights = self.model.run("step", states, keys, np.array([word]), h, c, weights)
-            powers = np.exp(logits[0] - logits[0].max())
-            word = int(logits[0, : len(self.vocabulary)].argmax())
-            ids.append(word)
-            vectors.append(h[0])
-            looks.append(weights[0])
-            confidence.append(powers[word] / powers.sum())
-            if word == EOS:
-                stopped = False
-                break
+        states, keys, *letters = self.model.run("encoder", filterbanks(speech)[None])
+        ended, going = self._search(states, keys)
+        if ended and self.letters:
+            texts = [self._spelled(path) for path in ended]
+            spelling = self.letters * log_likelihoods(letters[0][0], texts)
+            best = max(zip(ended, spelling, strict=True), key=lambda pair: pair[0].score + pair[1])[0]
+        else:
+            best = max(ended or going, key=lambda path: path.score)
+        steps = best.steps()
         return Heard(
-            np.array(ids), np.array(vectors), np.array(looks), np.array(confidence, np.float32), stopped
+            np.array([step.word for step in steps]), np.array([self._vector(step) for step in steps]),
+            np.array([step.weights for step in steps]), np.array([step.confidence for step in steps], np.float32),
+            not ended,
         )  # fmt: skip
+
+    def _search(self, states: Floats, keys: Floats) -> tuple[list[_Path], list[_Path]]:
+        """Sentences that ended with EOS, and those that had not when the search did."""
+        count = states.shape[1]
+        zeros = np.zeros(self.width, np.float32)
+        going = [_Path(0.0, EOS, True, zeros, zeros, np.full(count, 1 / count, np.float32), 1.0)]
+        ended: list[_Path] = []
+        for _ in range(most_steps(count)):
+            words = np.array([path.word for path in going])
+            h, c, weights = (np.stack([getattr(path, name) for path in going]) for name in ("h", "c", "weights"))
+            logits, h, c, weights = self.model.run("step", states, keys, words, h, c, weights)
+            peak = logits.max(1, keepdims=True)
+            logs = logits - peak - np.log(np.exp(logits - peak).sum(1, keepdims=True))
+            logs = logs[:, : len(self.vocabulary)]
+            totals = logs + np.array([path.score for path in going])[:, None]
+            best = np.argsort(-totals, axis=None, kind="stable")[: self.beam]
+            found: list[_Path] = []
+            for row, word in zip(*np.unravel_index(best, totals.shape), strict=True):
+                score, sure = float(totals[row, word]), float(np.exp(logs[row, word]))
+                own = bool(word == logs[row].argmax())
+                path = _Path(score, int(word), own, h[row], c[row], weights[row], sure, going[row])
+                (ended if word == EOS else found).append(path)
+            going = found or going
+            best_ended = max((path.score for path in ended), default=-np.inf)
+            if not found or (len(ended) >= self.beam and best_ended > found[0].score):
+                break
+        return ended, going
+
+    def _vector(self, step: _Path) -> Floats:
+        return step.h if step.own or self.means is None else self.means[step.word]
+
+    def _spelled(self, path: _Path) -> str:
+        ids = [step.word for step in path.steps()]
+        return self.vocabulary.decode([ids[k] for k in kept(ids)])
 
 
 def most_steps(states: int) -> int:

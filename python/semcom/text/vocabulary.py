@@ -63,6 +63,14 @@ def build(texts: Iterable[str], most: int) -> Vocabulary:
     return Vocabulary(tuple(word for word, _ in chosen), tuple(count for _, count in chosen))
 
 
+def extended(vocabulary: Vocabulary, texts: Iterable[str], most: int) -> Vocabulary:
+    """The same with the words of `texts` that it lacks behind its own, whose numbers stay; at most `most` in all."""
+    added = build(texts, most)
+    pairs = [p for p in zip(added.words, added.counts, strict=True) if p[0] not in vocabulary.numbers]
+    pairs = [*zip(vocabulary.words, vocabulary.counts, strict=True), *pairs][: max(most, len(vocabulary.words))]
+    return Vocabulary(tuple(word for word, _ in pairs), tuple(count for _, count in pairs))
+
+
 def read(content: str, name: str = "vocabulary.txt") -> Vocabulary:
     """The vocabulary in the text of a file. ValueError, which begins with `name`, for what is none."""
     words, counts = [], []

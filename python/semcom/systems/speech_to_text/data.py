@@ -18,7 +18,8 @@ from ...text.vocabulary import EOS, PAD, Vocabulary
 
 LONGEST_S, SHORTEST_S = 17.0, 0.25
 ROWS = 40  # of a batch, at most
-STRETCH, WARP = (0.85, 1.18), (0.9, 1.1)
+STRETCH, WARP = (0.85, 1.18), (0.87, 1.13)
+SPEEDS = (17, 18, 19, 21, 22, 23)  # in twentieths: pitch, vocal tract and speed together, like another voice
 TIME_MASKS, BAND_MASKS = 2, 1
 
 Powers = NDArray[np.float32]
@@ -32,11 +33,13 @@ class Utterance:
     text: str
 
 
-def load(folder: Path, split: str) -> list[Utterance]:
+def load(folder: Path, split: str, random: np.random.Generator | None = None) -> list[Utterance]:
     """Utterances of a split, of 0.25 to 17 s, in the order of the manifest; rows without a split are `train`.
 
-    ValueError where there is no manifest with transcripts.
+    With `random`, half of them are played at another speed. ValueError where there is no manifest with transcripts.
     """
+    from scipy.signal import resample_poly
+
     if not (folder / MANIFEST).is_file():
         raise ValueError(f"{folder}: training needs a {MANIFEST} with columns file and transcript there")
     found = []
@@ -47,6 +50,8 @@ def load(folder: Path, split: str) -> list[Utterance]:
         if (item.split or "train") != split or not text:
             continue
         audio = read_speech(item.path).data
+        if random is not None and random.random() < 0.5:
+            audio = resample_poly(audio, 20, int(random.choice(SPEEDS))).astype(np.float32)
         if SHORTEST_S <= audio.size / 16_000 <= LONGEST_S:
             found.append(Utterance(log_mel(audio).astype(np.float16), text))
     return found

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...speech.filterbanks import BANDS
@@ -28,17 +29,19 @@ CHECKED = (1, 20, 77)  # lengths (of 80 ms at `small`, or words) at which each g
 LARGE = 256  # values from which on a tensor is stored in float16
 TOLERANCE = 1e-3  # ONNX Runtime approximates the sigmoid
 VOCABULARY = "vocabulary.txt"
+MEANS = "vectors.npz"  # the mean vector of each word, for models with a beam
 
 
 class _Encoder(nn.Module):
     def __init__(self, model: SpeechToText) -> None:
         super().__init__()
-        self.vgg, self.blstm, self.attention = model.vgg, model.blstm, model.attention
+        self.vgg, self.blstm, self.attention, self.letters = model.vgg, model.blstm, model.attention, model.letters
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         x, _ = self.vgg(frames)
-        states, _, _ = self.blstm(x)
-        return states, self.attention.keys(states)
+        states, _, first = self.blstm(x)
+        spelled = () if self.letters is None else (torch.log_softmax(self.letters(first), -1),)
+        return states, self.attention.keys(states), *spelled
 
 
 class _Step(nn.Module):
@@ -67,13 +70,15 @@ class _Decoder(nn.Module):
 
 @dataclass(frozen=True)
 class Part:
-    """A graph to write: `inputs` makes an example of a length; `free` names the inputs and outputs whose axis 1 is."""
+    """A graph to write: `inputs` makes an example of a length; `free` names the inputs and outputs whose axis 1 is, and
+    `rows` those whose axis 0 is."""
 
     module: nn.Module
     prefix: str
     inputs: Callable[[int], dict[str, Tensor]]
     outputs: tuple[str, ...]
     free: tuple[str, ...]
+    rows: tuple[str, ...] = ()
 
 
 def parts(model: SpeechToText) -> dict[str, Part]:
@@ -84,20 +89,24 @@ def parts(model: SpeechToText) -> dict[str, Part]:
     def step(n: int) -> dict[str, Tensor]:
         states = torch.tanh(torch.randn(1, n, width))
         keys = model.attention.keys(states).detach()
-        h, c = torch.tanh(torch.randn(2, 1, decoder))
+        sentences = 1 + n // 10
+        h, c = torch.tanh(torch.randn(2, sentences, decoder))
         return {
-            "states": states, "keys": keys, "word": torch.randint(model.classes, (1,)), "h": h, "c": c,
-            "weights": torch.rand(1, n).softmax(-1),
+            "states": states, "keys": keys, "word": torch.randint(model.classes, (sentences,)), "h": h, "c": c,
+            "weights": torch.rand(sentences, n).softmax(-1),
         }  # fmt: skip
+
+    letters = () if model.letters is None else ("letters",)
 
     return {
         "encoder": Part(
-            _Encoder(model), "", lambda n: {"frames": torch.randn(1, 8 * n + 3, BANDS, 3)}, ("states", "keys"),
-            ("frames", "states", "keys"),
+            _Encoder(model), "", lambda n: {"frames": torch.randn(1, 8 * n + 3, BANDS, 3)},
+            ("states", "keys", *letters), ("frames", "states", "keys", *letters),
         ),
         "step": Part(
             _Step(model), "", step, ("logits", "h_next", "c_next", "weights_next"),
             ("states", "keys", "weights", "weights_next"),
+            ("word", "h", "c", "weights", "logits", "h_next", "c_next", "weights_next"),
         ),
         "channel_encoder": Part(
             model.channel_encoder, "channel_encoder.", lambda n: {"vectors": torch.tanh(torch.randn(1, n, decoder))},
@@ -157,7 +166,12 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
         check_graph(path, part)
         names.append(path.name)
     vocabulary.write(folder / VOCABULARY)
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in [*names, VOCABULARY]}
+    names.append(VOCABULARY)
+    if "beam" in card:
+        means = means_of(weights.parent / MEANS, model)
+        np.savez_compressed(folder / MEANS, means=means)
+        names.append(MEANS)
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
     needed = {
         "preset": preset, "parameters": parameter_count(model), "classes": model.classes,
         "symbols": model.size.symbols, "aware": model.size.aware, "interleaved": model.size.aware,
@@ -168,6 +182,17 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
     os.replace(temporary, folder / "card.yml")
 
 
+def means_of(path: Path, model: SpeechToText) -> NDArray[np.float16]:
+    """The mean vectors of the words, [classes, D]; ValueError where there are none of this network."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; a card with a beam needs the vectors that stage 2 writes")
+    with np.load(path) as found:
+        means = found["means"].astype(np.float16)
+    if means.shape != (model.classes, model.size.decoder):
+        raise ValueError(f"{path}: expected vectors [{model.classes}, {model.size.decoder}], not {list(means.shape)}")
+    return means
+
+
 def write_graph(path: Path, part: Part) -> None:
     """Export with a free length; large tensors are stored in float16 and widened when the graph is loaded."""
     import onnx
@@ -175,11 +200,15 @@ def write_graph(path: Path, part: Part) -> None:
 
     part.module.eval()  # the exporter puts a module back into the mode that it found
     inputs = part.inputs(CHECKED[1])
+    axes = {
+        name: {axis: f"{name}_{axis}" for axis, names in ((0, part.rows), (1, part.free)) if name in names}
+        for name in {*part.rows, *part.free}
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             part.module, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=list(part.outputs),
-            dynamic_axes={name: {1: f"{name}_length"} for name in part.free}, opset_version=17, dynamo=False,
+            dynamic_axes=axes, opset_version=17, dynamo=False,
             do_constant_folding=False,
         )  # fmt: skip  # nothing folded: `restore` finds every parameter as it was
     graph = onnx.load(str(path))
@@ -220,7 +249,7 @@ def check_graph(path: Path, part: Part) -> None:
 def restore(folder: Path) -> dict[str, Tensor]:
     """The state of the network from exported files, so that training can go on from a shipped model.
 
-    What no graph needs (letters of the training, say) is left out.
+    What no graph needs is left out.
     """
     import onnx
     from onnx import numpy_helper

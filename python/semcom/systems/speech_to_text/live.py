@@ -24,12 +24,13 @@ KEPT_BEFORE = SAMPLE_RATE // 4  # of silence before speech
 
 @dataclass(frozen=True)
 class Words:
-    """Committed words: `text`, their `symbols` and `header` as of `Codec.encode`, and for each the delay from when it
-    was said (where attention looked most) until it was committed, in seconds of speech."""
+    """Committed words: `text`, their `symbols` and `header` as of `Codec.encode`; for each when it was said (where
+    attention looked most), in seconds since the stream began, and how much later it was committed."""
 
     text: str
     symbols: Symbols
     header: Meta
+    said_s: tuple[float, ...]
     delays_s: tuple[float, ...]
 
 
@@ -46,6 +47,7 @@ class LiveEncoder:
         self.codec, self.quality = codec, quality
         self.hop, self.window, self.pause = (int(s * SAMPLE_RATE) for s in (hop_s, window_s, pause_s))
         self.buffer = np.zeros(0, np.float32)
+        self.heard = 0  # samples since the stream began
         self.waiting = 0  # samples since the last hearing
         self.committed = 0  # words of the window that are sent already
         self.before: list[int] = []
@@ -55,6 +57,7 @@ class LiveEncoder:
         found = []
         for piece in self._pieces(np.asarray(samples, np.float32).reshape(-1)):
             self.buffer = np.concatenate([self.buffer, piece])
+            self.heard += piece.size
             self.waiting += piece.size
             if self.waiting >= self.hop:
                 found += self._listen()
@@ -99,8 +102,9 @@ class LiveEncoder:
         self.committed += len(steps)
         symbols, header = self.codec.send(heard.vectors[steps], heard.ids[steps], self.quality)
         delays = tuple((self.buffer.size - self._place(heard, step)) / SAMPLE_RATE for step in steps)
+        said = tuple(self.heard / SAMPLE_RATE - delay for delay in delays)
         text = self.codec.semantic.vocabulary.decode(heard.ids[steps].tolist())
-        return [Words(text, symbols, header, delays)]
+        return [Words(text, symbols, header, said, delays)]
 
     def _place(self, heard: Heard, step: int) -> float:
         """The sample in the window where attention looked most for a step."""

@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...metrics.text import edit_distance
 from ...text.alphabet import BLANK
-from ...text.vocabulary import EOS, PAD, SPECIAL, Vocabulary, build, read
+from ...text.vocabulary import EOS, PAD, SPECIAL, Vocabulary, build, extended, read
 from .channel import draw
 from .data import Batch, Utterance, batches, load, make_batch
-from .export import restore
+from .export import MEANS, restore
 from .network import PAPER_WORDS, SIZES, SpeechToText, make
 
 BATCH_S = 56.0  # seconds of speech in a batch
@@ -171,13 +172,15 @@ def validate(
     return rates
 
 
-def load_sets(data: list[Path], kept: int = 250) -> tuple[list[Utterance], dict[str, list[Utterance]]]:
+def load_sets(
+    data: list[Path], kept: int = 250, random: np.random.Generator | None = None
+) -> tuple[list[Utterance], dict[str, list[Utterance]]]:
     """Utterances to train on, and by folder those that tell how it goes: split `heldout`, else some of `train`, which
-    are then left out of it."""
+    are then left out of it. With `random`, half of those of `train` are spoken in another voice, see `load`."""
     training: list[Utterance] = []
     sets: dict[str, list[Utterance]] = {}
     for folder in data:
-        found, held = load(folder, "train"), load(folder, "heldout")
+        found, held = load(folder, "train", random), load(folder, "heldout")
         if not held:
             step = max(2, len(found) // kept)
             held, found = found[::step], [u for n, u in enumerate(found) if n % step]
@@ -186,6 +189,17 @@ def load_sets(data: list[Path], kept: int = 250) -> tuple[list[Utterance], dict[
     if not training:
         raise ValueError(f"no speech to train on in {', '.join(map(str, data))}")
     return training, sets
+
+
+def grown(state: dict[str, Tensor], model: SpeechToText) -> dict[str, Tensor]:
+    """Weights of a network of fewer words: what `model` has for the words that are new stays as it is there."""
+    found = {}
+    for key, wanted in model.state_dict().items():
+        if key in state:
+            rows = state[key]
+            same = rows.shape == wanted.shape
+            found[key] = rows if same else torch.cat([rows.to(wanted.device), wanted[len(rows) :]])
+    return found
 
 
 def endless(training: list[Utterance], random: np.random.Generator, fresh: bool) -> Iterator[list[Utterance]]:
@@ -214,6 +228,13 @@ class Vectors:
         for vector, number, count in zip(sent, numbers, words, strict=True):
             self.rows.append((vector[:count].cpu(), number[:count].cpu()))
             self.words += count
+
+    def means(self, classes: int) -> NDArray[np.float16]:
+        """The mean vector of each word, float16 [classes, D]; 0 for those that never came."""
+        vectors, numbers = (torch.cat([row[k] for row in self.rows]) for k in (0, 1))
+        sums = torch.zeros(classes, vectors.shape[1]).index_add_(0, numbers, vectors.float())
+        counts = torch.bincount(numbers, minlength=classes)
+        return (sums / counts.clamp_min(1)[:, None]).numpy().astype(np.float16)
 
     def batch(self, random: np.random.Generator) -> tuple[Tensor, Tensor, list[int]]:
         """Vectors [B, c, D] of random utterances, their numbers [B, c] and counts."""
@@ -247,17 +268,18 @@ def train(
     AWGN and Rayleigh fading of random Es/N0. `one_go` trains all of it over the channel from the beginning instead.
     `optimiser` is adam or the paper's adadelta (default: adam for `small`, adadelta for `paper`).
 
-    `output` receives `vocabulary.txt`, `checkpoint.pt` (resumable), `weights.pt` (averaged) and `log.jsonl` with the
-    stage and word error rates. SIGTERM and Ctrl-C save a checkpoint first. `start`, the weights of another run beside
-    their vocabulary or the folder of an exported model, is the beginning of this one. `loss` and `rate_lambda` belong
-    to systems of pictures. ValueError where `data` has no speech or a name is unknown.
+    `output` receives `vocabulary.txt`, `checkpoint.pt` (resumable), `weights.pt` (averaged), `vectors.npz` (the mean
+    vector of each word, in stage 2) and `log.jsonl` with the stage and word error rates. SIGTERM and Ctrl-C save a
+    checkpoint first. `start`, the weights of another run beside their vocabulary or the folder of an exported model, is
+    the beginning of this one; words that only the data have are added to its vocabulary. `loss` and `rate_lambda`
+    belong to systems of pictures. ValueError where `data` has no speech or a name is unknown.
     """
     if rate_lambda is not None:
         raise ValueError("--lambda is for ncsc: speech_to_text has no rate to weigh")
     kind = optimiser or DEFAULT_OPTIMISER[preset]
     if kind not in OPTIMISERS:
         raise ValueError(f"optimiser must be {' or '.join(OPTIMISERS)}, not {kind!r}")
-    training, sets = load_sets(data)
+    training, sets = load_sets(data, random=np.random.default_rng(seed) if SIZES[preset].guided else None)
     output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
@@ -268,12 +290,15 @@ def train(
         if not (folder / list_of_words.name).is_file():
             raise ValueError(f"{folder} has no {list_of_words.name}: training writes it beside the weights")
         vocabulary = read((folder / list_of_words.name).read_text(encoding="utf-8"), str(folder / list_of_words.name))
+        if not resume:
+            vocabulary = extended(vocabulary, (u.text for u in training), SIZES[preset].words or PAPER_WORDS)
     else:
         vocabulary = build((u.text for u in training), SIZES[preset].words or PAPER_WORDS)
     vocabulary.write(list_of_words)
     model = make(preset, len(vocabulary.words))
     if start and not resume:
-        model.load_state_dict(restore(start) if start.is_dir() else torch.load(start, weights_only=True), strict=False)
+        begun_with = restore(start) if start.is_dir() else torch.load(start, weights_only=True, map_location="cpu")
+        model.load_state_dict(grown(begun_with, model), strict=False)
     model = model.to(device)
     average = {k: v.clone() for k, v in model.state_dict().items()}
     step, elapsed, stage = 0, 0.0, 1
@@ -284,7 +309,6 @@ def train(
         modules = [model] if number == 1 else coder
         return [p for module in modules for p in module.parameters()]
 
-    state: dict = {}
     if resume:
         state = torch.load(checkpoint, weights_only=True, map_location=device)
         model.load_state_dict(state["model"])
@@ -310,6 +334,8 @@ def train(
         now = {"model": model.state_dict(), "optimiser": updates.state_dict(), "average": average}
         write_aside(checkpoint, {**now, "step": step, "elapsed_s": elapsed, "stage": stage})
         write_aside(output / "weights.pt", average)
+        if kept.rows:
+            np.savez(output / MEANS, means=kept.means(model.classes))
 
     def log(final: bool) -> None:
         now = {k: v.clone() for k, v in model.state_dict().items()}
@@ -345,7 +371,8 @@ def train(
             model.dropout = model.blstm.dropout = DROPOUT[preset]
             batch = make_batch(next(source), vocabulary, random)
             with torch.autocast(torch.device(device).type, dtype=torch.bfloat16):
-                guide = GUIDE * max(0.0, 1 - share / GUIDED_SHARE) if model.size.guided else 0.0
+                guided = model.size.guided and start is None
+                guide = GUIDE * max(0.0, 1 - share / GUIDED_SHARE) if guided else 0.0
                 objective, vectors, targets = encoder_loss(model, batch, OWN_WORDS * share, guide)
                 if one_go:
                     sent, numbers, words = packed(vectors.float(), targets)
