@@ -23,6 +23,18 @@ _MISSING = ("no match", "device matches", "o devices found", "not found", "Only 
 _ADVICE = "is it plugged in, and its driver installed (apt install soapysdr-module-all)? `SoapySDRUtil --find` lists it"
 
 
+def answer(kind: str, arguments: str) -> None:
+    """RadioError unless there is such a radio, and it can be opened as "sink" or "source"."""
+    with told(f"soapy:{arguments}", _MISSING, _ADVICE):
+        _make(kind, arguments)
+
+
+def _make(kind: str, arguments: str) -> Any:
+    from gnuradio import soapy
+
+    return (soapy.sink if kind == "sink" else soapy.source)(arguments, "fc32", 1, "", "", [""], [""])
+
+
 def _open(kind: str, arguments: str, settings: RadioSettings) -> Any:
     """A gr-soapy block, set as asked for; RadioError in one line where that cannot be."""
     if settings.channel:
@@ -30,10 +42,7 @@ def _open(kind: str, arguments: str, settings: RadioSettings) -> Any:
     name = f"soapy:{arguments}"
     frequency, rate = settings.tuned_hz, settings.sample_rate_hz
     with told(name, _MISSING, _ADVICE):
-        from gnuradio import soapy
-
-        make = soapy.sink if kind == "sink" else soapy.source
-        radio = make(arguments, "fc32", 1, "", "", [""], [""])
+        radio = _make(kind, arguments)
         check_range(name, "sample rate", rate, _limits(radio.get_sample_rate_range(0)), "MHz", 1e6)
         radio.set_sample_rate(0, rate)
         check_rate(name, rate, radio.get_sample_rate(0))

@@ -56,14 +56,19 @@ def find(arguments: str = "", timeout_s: float = _FIND_S) -> list[str]:
     return [str(one) for one in json.loads(done.stdout.splitlines()[-1])]
 
 
+def answer(arguments: str) -> None:
+    """RadioError unless there is such a USRP."""
+    if not find(arguments):
+        raise RadioError(f"no radio was found at uhd:{arguments}: {_ADVICE}")
+
+
 def _open(kind: str, arguments: str, settings: RadioSettings) -> Any:
     """A gr-uhd block, set as asked for; RadioError in one line where that cannot be."""
     os.environ.setdefault("UHD_LOG_CONSOLE_LEVEL", "warning")  # read when the library is loaded
     name = f"uhd:{arguments}"
     frequency = settings.tuned_hz
     with told(name, _MISSING, _ADVICE):
-        if not find(arguments):
-            raise RadioError(f"no radio was found at {name}: {_ADVICE}")
+        answer(arguments)
         from gnuradio import uhd
 
         make = uhd.usrp_sink if kind == "sink" else uhd.usrp_source
