@@ -44,7 +44,7 @@ CASES = {  # what goes in, the system, its options, the folder of SEMCOM_DATA
     "picture": ("ncsc", {"mcs": "16qam-1/3", "header": "short"}, "kodak"),
     "picture, analog": ("deepjscc", {"header": "short"}, "kodak"),
     "speech to text": ("deepsc_st", {"header": "short"}, "librispeech"),
-    "speech to speech": ("speech_transceiver", {"header": "short"}, "librispeech"),
+    "speech to speech": ("speech_transceiver", {"mcs": "qpsk-1/3", "code": "ldpc", "header": "short"}, "librispeech"),
 }
 STEPS = {
     "encode": ("read_at", "ready_at"), "wait": ("ready_at", "sent_at"), "air": ("sent_at", "found_at"),
@@ -120,6 +120,7 @@ def measure(system: str, options: dict[str, Any], folder: Path, count: int) -> d
     assert all(ours["id"] == theirs["id"] for ours, theirs in zip(sent, got, strict=True))
     result: dict[str, Any] = {
         "system": system, **options, "messages": len(pairs), "delivered": sum(bool(p["delivered"]) for p in pairs),
+        "load_average": round(os.getloadavg()[1], 1), "nice": os.nice(0),
         "airtime_s": round(float(np.median([p["sample_count"] for p in pairs])) / RATE, 4),
     }  # fmt: skip
     for step, (begin, end) in STEPS.items():

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..message import Meta
-from ..packets import PacketBlock
+from ..packets import PacketBlock, _faults
 from ..stage import Port
 from .pipes import Ending, Inlet, Outlet
 
 _SAMPLES = Port("samples", np.complex64)
 _WAIT_S = 0.05
-_PATIENCE_S = 1.0  # how long a source may wait inside one call
+
+
+def over(ending: Ending) -> bool:
+    """Whether a block that waits should give up: the end was called, or some block has failed."""
+    return ending.over.is_set() or _faults.current is not None
 
 
 class pipe_sink(PacketBlock):
@@ -35,7 +38,7 @@ class pipe_sink(PacketBlock):
         samples, piece = arrays[0], self.outlet.piece
         for begin in range(0, samples.size, piece):
             while not self.outlet.send(samples[begin : begin + piece], _WAIT_S):
-                if self.ending.over.is_set() or (self.ending.idle.is_set() and self.outlet.abandoned()):
+                if over(self.ending) or (self.ending.idle.is_set() and self.outlet.abandoned()):
                     return
 
     def finish(self) -> None:
@@ -51,13 +54,16 @@ class pipe_source(PacketBlock):
         self.inlet, self.ending = inlet, ending
 
     def packets(self) -> Iterator[tuple[Any, ...] | None]:
-        """Pieces as they come. GNU Radio asks a source that has nothing only four times a second: so it waits here."""
-        while not self.ending.over.is_set():
-            begun = time.monotonic()
-            samples = self.inlet.receive(_WAIT_S)
-            while samples is None and time.monotonic() < begun + _PATIENCE_S and not self.ending.over.is_set():
-                samples = self.inlet.receive(_WAIT_S)
-            yield (samples, {}) if samples is not None and samples.size else None
+        """Pieces as they come. GNU Radio asks a source that had nothing only four times a second, so it waits here; None
+        sends what was given on its way before that."""
+        while not over(self.ending):
+            samples = self.inlet.receive(0.0)
+            if samples is None:
+                yield None
+                while samples is None and not over(self.ending):
+                    samples = self.inlet.receive(_WAIT_S)
+            if samples is not None and samples.size:
+                yield samples, {}
 
     def finish(self) -> None:
         """Let the inlet go."""

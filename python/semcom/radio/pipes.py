@@ -120,7 +120,7 @@ class ZmqInlet(Inlet):
 
     def receive(self, timeout_s: float) -> NDArray[np.complex64] | None:
         """One message."""
-        return samples_of(self._socket.recv()) if self._socket.poll(max(1, int(1000 * timeout_s))) else None
+        return samples_of(self._socket.recv()) if self._socket.poll(int(1000 * timeout_s)) else None
 
     def close(self) -> None:
         """What has not been read is dropped."""

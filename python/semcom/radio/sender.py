@@ -39,6 +39,7 @@ from ..stage import Arrays, Beside, Stage
 from ..systems import registry
 from ..systems.stages import Encoder
 from .air_block import air_block
+from .pipe_blocks import over
 from .pipes import Ending
 from .simulated_air import Impairments
 
@@ -47,7 +48,6 @@ LEAD = 1_000  # samples of silence before the first burst
 _PIECE = 65_536
 _RESERVED = 24  # octets of description that `airtime` leaves room for: the shape of a picture
 _WAIT_S = 0.02
-_PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class Sender(gr.top_block):
         self._known: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._sent = 0  # samples, silence included
         stages = transmission.stages()
-        self.source = message_source(self._messages(messages), stages[0].inputs[0].dtype)
+        self.source = message_source(self._messages(messages), stages[0].inputs[0].dtype)  # type: ignore[arg-type]
         self.stages = [StageBlock(stage) for stage in stages]
         self.collector = _BurstCollector(self._collect, lambda: self._put(None))
         chain = [self.source, *self.stages, self.collector]
@@ -249,12 +249,13 @@ class Sender(gr.top_block):
         finally:
             self.ending.over.set()
 
-    def _messages(self, messages: Iterable[Message]) -> Iterator[tuple[NDArray[Any], Meta]]:
+    def _messages(self, messages: Iterable[Message]) -> Iterator[tuple[NDArray[Any], Meta] | None]:
         for message, number in zip(messages, self.sequence, strict=False):
             name = str(message.meta.get("name", ""))
             meta: Meta = {"id": number, "name": name, "kind": message.kind, "shape": list(message.data.shape)}
             self._known[number] = {"id": number, "input": name, "kind": message.kind, "read_at": time.time()}
             yield np.ascontiguousarray(message.data).ravel(), meta
+            yield None  # the message goes on its way, however long the next one takes
 
     def _put(self, item: tuple[NDArray[Any], Meta] | None) -> None:
         while not self.ending.over.is_set():
@@ -273,11 +274,9 @@ class Sender(gr.top_block):
         if not self.bursts_only:
             yield from self._silence(LEAD)
         while not self.ending.over.is_set():
-            try:
-                item = self._queue.get(timeout=_PATIENCE_S)
-            except queue.Empty:
-                yield None
-                continue
+            if self._queue.empty():
+                yield None  # what was made goes on its way before this waits
+            item = self._next()
             if item is None:
                 break
             samples, meta = item
@@ -296,6 +295,16 @@ class Sender(gr.top_block):
         self.ending.idle.set()
         if not self.bursts_only:
             yield from self._silence(TAIL)
+
+    def _next(self) -> tuple[NDArray[Any], Meta] | None:
+        """The next burst; None behind the last one, or when it is over. A source that gave up would be asked again only
+        a quarter of a second later."""
+        while not over(self.ending):
+            try:
+                return self._queue.get(timeout=_WAIT_S)
+            except queue.Empty:
+                continue
+        return None
 
     def _silence(self, count: int) -> Iterator[tuple[NDArray[np.complex64], Meta]]:
         while count:
