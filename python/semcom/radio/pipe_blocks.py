@@ -54,8 +54,11 @@ class pipe_source(PacketBlock):
         self.inlet, self.ending = inlet, ending
 
     def packets(self) -> Iterator[tuple[Any, ...] | None]:
-        """Pieces as they come. GNU Radio asks a source that had nothing only four times a second, so it waits here; None
-        sends what was given on its way before that."""
+        """Pieces as they come.
+
+        GNU Radio asks a source that had nothing only four times a second, so it waits here; None sends what was given
+        on its way before that.
+        """
         while not over(self.ending):
             samples = self.inlet.receive(0.0)
             if samples is None:
