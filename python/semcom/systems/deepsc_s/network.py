@@ -130,7 +130,7 @@ class Decoder(nn.Module):
         self.again = nn.ConvTranspose1d(WIDTHS[1], WIDTHS[0], 2, 2)
         self.fine = Residual(WIDTHS[0])
         self.last = nn.ConvTranspose1d(WIDTHS[0], BANDS, 2, 2)
-        self.head = silent(nn.Conv1d(BANDS, BANDS, 3, padding=1))
+        self.head = silent(nn.Conv1d(BANDS, BANDS, 3, padding=1, bias=False))  # the linear path has one
 
     def forward(self, planes: Tensor, trust: Tensor, quality: Tensor) -> Tensor:
         """Log-mel [B, 80, 8 g] of planes [B, 256, g] at the transmitter's scale with noise; trust [B, 256, g] is

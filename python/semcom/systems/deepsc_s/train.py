@@ -25,6 +25,7 @@ RAYLEIGH = 0.25  # share of messages over Rayleigh fading, half of them symbol b
 MISTAKEN = 0.2  # share of messages whose transmitter takes the channel for another, by a few dB
 WEIGHT_DB = 0.25  # a dB of Es/N0 weighs squared errors up by so many dB: about what it takes them down
 QUALITY_SHARES = (0.4, 0.3, 0.3)
+CHECKED = 48  # pieces that a validation looks at
 
 
 def channels(count: int, positions: int, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,14 +46,14 @@ def channels(count: int, positions: int, random: np.random.Generator) -> tuple[T
 def validate(model: DeepScS, held: list[Frames]) -> list[dict[str, float]]:
     """Root mean squared error of log-mel values in dB over AWGN, with noise that is the same each time."""
     model.eval()
-    pieces = torch.from_numpy(Pieces(held, FRAMES, 0).batch(48))
+    pieces = torch.from_numpy(Pieces(held, FRAMES, 0).batch(CHECKED))
     positions = FRAMES // GROUP
     rows = []
     for quality in range(len(PLANES)):
         for esn0_db in (-6.0, 0.0, 6.0, 12.0, 18.0):
-            noise = torch.randn(48, PLANES[2], positions, generator=torch.Generator().manual_seed(0))
-            at, q = torch.full((48,), esn0_db), torch.full((48,), float(quality))
-            noise_var = torch.full((48, PLANES[2] // 2, positions), 10 ** (-esn0_db / 10))
+            noise = torch.randn(CHECKED, PLANES[2], positions, generator=torch.Generator().manual_seed(0))
+            at, q = torch.full((CHECKED,), esn0_db), torch.full((CHECKED,), float(quality))
+            noise_var = torch.full((CHECKED, PLANES[2] // 2, positions), 10 ** (-esn0_db / 10))
             error = float((model(pieces, at, q, noise_var, noise) - pieces).square().mean())
             rows.append({"quality": quality, "esn0_db": esn0_db, "rmse_db": round(math.sqrt(error) * 8.686, 3)})
     model.train()
