@@ -8,7 +8,8 @@ import pytest
 
 from gnuradio.semcom.radio.settings import LIMITS, RadioSettings, add_options, from_arguments, load, number
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "examples/radio").glob("*.yml"))
+FOLDER = Path(__file__).resolve().parents[2] / "examples/radio"
+FILES = [FOLDER / f"{name}.yml" for name in ("b200", "hackrf", "pluto", "simulated")]
 
 
 def parsed(direction, *words):
@@ -42,7 +43,8 @@ def test_limits_are_named(name):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"channel": -1}, {"channel": 1.0}, {"clock": "sun"}, {"antenna": 3}, {"transmit": 1}, {"air": 2}]
+    "wrong",
+    [{"channel": -1}, {"channel": 1.0}, {"clock": "sun"}, {"antenna": 3}, {"transmit": 1}, {"assist": "y"}, {"air": 2}],
 )
 def test_other_fields_are_checked(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must "):
@@ -56,10 +58,6 @@ def test_every_shipped_file_loads_and_none_goes_on_air(path, direction):
     assert settings.radio and settings.frequency_hz is None and not settings.transmit
     with pytest.raises(ValueError, match="--transmit and --frequency"):
         settings.need_transmit()
-
-
-def test_there_is_a_file_for_each_radio():
-    assert {path.stem for path in FILES} >= {"b200", "hackrf", "pluto", "simulated"}
 
 
 def test_each_direction_has_its_own_gain(tmp_path):
@@ -76,7 +74,12 @@ def test_options_win_over_the_file(tmp_path):
     settings = parsed("tx", "--radio", str(path), "--gain", "7", "--frequency", "2.45G", "--transmit")
     assert (settings.gain_db, settings.frequency_hz, settings.sample_rate_hz) == (7.0, 2.45e9, 2e6)
     assert settings.need_transmit() == 2.45e9
-    assert parsed("rx", "--rate", "500k") == RadioSettings(sample_rate_hz=5e5)
+    assert parsed("rx", "--rate", "500k", "--assist") == RadioSettings(sample_rate_hz=5e5, assist=True)
+
+
+def test_a_fast_oscillator_is_tuned_lower():
+    settings = parsed("rx", "--frequency", "868M", "--correction", "10")
+    assert settings.tuned_hz == pytest.approx(868e6 - 8680, abs=0.1)
 
 
 def test_on_air_only_with_a_word_and_a_frequency():
@@ -96,7 +99,7 @@ def test_on_air_only_with_a_word_and_a_frequency():
         ("frequenzy_hz: 1\n", "unknown frequenzy_hz"),
         ("gain_db: loud\n", "gain_db: expected a number"),
         ("gain_db: 1000\n", "gain_db must be from -100 to 120 dB"),
-        ("tx: {rate: 3}\n", "tx may have gain_db"),
+        ("tx: {rate: 3}\n", "tx may have radio, gain_db"),
         ("- 3\n", "expected the settings of a radio"),
         ("a: [\n", "not YAML"),
     ],

@@ -168,3 +168,30 @@ packets.run(graph, 60)
 print(json.dumps({"errors": errors, "received": received, "gain_range": graph.tx.gain_range_db,
                   "gain": graph.rx.gain_db, "peak_dbfs": graph.tx.power.peak_dbfs}))
 """
+
+
+def test_the_assistant_sets_the_gain_of_a_radio(driver):
+    done = subprocess.run(
+        [sys.executable, "-c", ASSISTED], env={**os.environ, "SOAPY_SDR_PLUGIN_PATH": str(driver)},
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # noise of -90 dBFS at the antenna, 50 dB of gain at most: not enough to reach -35 dBFS
+    assert float(done.stdout.splitlines()[-1]) == 50.0
+    assert "as much gain as there is room for" in done.stderr and "noise  -40.0" in done.stderr
+
+
+ASSISTED = """
+from gnuradio import blocks, gr
+from gnuradio.semcom import packets
+from gnuradio.semcom.radio import soapy
+from gnuradio.semcom.radio.settings import RadioSettings
+
+source = soapy.source("driver=loopback", RadioSettings(frequency_hz=868e6, sample_rate_hz=2e5, assist=True))
+graph = gr.top_block()
+graph.head, graph.sink = blocks.head(8, 100_000), blocks.null_sink(8)
+graph.connect(source, graph.head, graph.sink)  # the radio still works afterwards
+packets.run(graph, 30)
+assert graph.sink.nitems_read(0) == 100_000
+print(source.gain_db)
+"""

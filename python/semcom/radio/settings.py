@@ -4,6 +4,7 @@
     frequency_hz: 868.3e6           for both ends
     tx: {gain_db: 40, antenna: TX/RX}    for the one that sends
     rx: {gain_db: 30, antenna: RX2}      for the one that receives
+    bench: {gain_db: 0:60:5}             what `semcom bench --radio` sweeps
 
 Options win over the file. No file can permit to transmit: that takes `--transmit`, each time.
 """
@@ -44,6 +45,7 @@ class RadioSettings:
     ("" for the default). `transmit` is the user's word that this station may send. `peak` is the largest amplitude
     that is ever sent, as a part of full scale. `lead_s` is how long before its time on air a burst is given to a radio
     with a clock.
+    `assist` has a receiver choose its gain before it begins (see `gain.py`).
     `radio` is where the radio is, as `--to` and `--from` take it; `air` what lies between simulated radios.
     ValueError for what is outside the limits.
     """
@@ -59,6 +61,7 @@ class RadioSettings:
     clock: str = ""
     peak: float = 0.8
     lead_s: float = 0.05
+    assist: bool = False
     radio: str = ""
     air: Mapping[str, Any] = field(default_factory=dict)
 
@@ -77,8 +80,9 @@ class RadioSettings:
                 raise ValueError(f"{name} must be a name, not {getattr(self, name)!r}")
         if self.clock not in ("", "internal", "external", "gpsdo"):
             raise ValueError(f"clock must be internal, external or gpsdo, not {self.clock!r}")
-        if not isinstance(self.transmit, bool):
-            raise ValueError(f"transmit must be true or false, not {self.transmit!r}")
+        for name in ("transmit", "assist"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}")
         if not isinstance(self.air, Mapping):
             raise ValueError(f"air must have names and values, not {self.air!r}")
 
@@ -106,7 +110,9 @@ class RadioSettings:
 
 
 _COMMON = {f.name for f in fields(RadioSettings)} - {"transmit"}
-_EACH = ("gain_db", "antenna", "bandwidth_hz", "channel", "frequency_hz")  # may differ between the two directions
+_EACH = (  # may differ between the two directions
+    "radio", "gain_db", "antenna", "bandwidth_hz", "channel", "frequency_hz", "correction_ppm",
+)  # fmt: skip
 
 
 def number(text: Any) -> float:
@@ -143,7 +149,7 @@ def load(path: Path | str, direction: str = "rx") -> RadioSettings:
         raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected the settings of a radio, as under examples/radio")
-    chosen = {key: value for key, value in content.items() if key not in ("tx", "rx")}
+    chosen = {key: value for key, value in content.items() if key not in ("tx", "rx", "bench")}
     for name in ("tx", "rx"):
         section = content.get(name) or {}
         if not isinstance(section, dict) or set(section) - set(_EACH):
@@ -153,7 +159,7 @@ def load(path: Path | str, direction: str = "rx") -> RadioSettings:
         raise ValueError(f"{path}: a file cannot permit to transmit: that takes --transmit, each time")
     unknown = sorted(map(str, set(chosen) - _COMMON))
     if unknown:
-        raise ValueError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(sorted(_COMMON))}, tx, rx")
+        raise ValueError(f"{path}: unknown {', '.join(unknown)}; known are {', '.join(sorted(_COMMON))}, tx, rx, bench")
     try:
         return RadioSettings(**{key: _value(key, value) for key, value in chosen.items()})
     except ValueError as error:
@@ -191,6 +197,9 @@ def add_options(parser: argparse.ArgumentParser, direction: str) -> None:
     if direction == "tx":
         text = "yes, send: without this nothing goes on air"
         group.add_argument("--transmit", action="store_true", help=text)
+    else:
+        text = "listen first, and choose the gain by clipping, noise floor and DC offset"
+        group.add_argument("--assist", action="store_true", help=text)
 
 
 def from_arguments(arguments: argparse.Namespace, direction: str) -> RadioSettings:
@@ -201,4 +210,5 @@ def from_arguments(arguments: argparse.Namespace, direction: str) -> RadioSettin
         "antenna": arguments.antenna, "bandwidth_hz": arguments.bandwidth, "correction_ppm": arguments.correction,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
-    return replace(settings, **given, transmit=getattr(arguments, "transmit", False))
+    assist = settings.assist or getattr(arguments, "assist", False)
+    return replace(settings, **given, transmit=getattr(arguments, "transmit", False), assist=assist)

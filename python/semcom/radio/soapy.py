@@ -15,6 +15,7 @@ from ..blocks.hier_block import HierBlock
 from ..blocks.stuffed_bursts import stuffed_bursts
 from ..stage import Port
 from .amplitude import PowerReport
+from .assistant import choose_gain
 from .device import Range, check_antenna, check_range, check_rate, told
 from .settings import RadioSettings
 
@@ -114,4 +115,6 @@ class source(_Gain, HierBlock):
         settings.need_frequency()
         super().__init__("soapy_source", (), (_SAMPLES,))
         self.radio = _open("source", arguments, settings)
+        if settings.assist:
+            choose_gain(f"soapy:{arguments}", self, settings.sample_rate_hz)
         self.connect(self.radio, self)

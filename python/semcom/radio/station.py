@@ -29,7 +29,7 @@ def ready(kind: str, arguments: str, frequency_hz: float, transmit: Any = None) 
 
 
 def check(kind: str, arguments: str, frequency_hz: float, transmit: Any = None) -> None:
-    """The same, but raises: ValueError for what the user did not say, RadioError for a radio that is missing or busy."""
+    """The same, but raises: ValueError for what the user did not say, RadioError for a radio that is not there."""
     settings = RadioSettings(frequency_hz=frequency_hz or None, transmit=bool(transmit))
     if transmit is None:
         settings.need_frequency()

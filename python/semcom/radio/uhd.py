@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..blocks.hier_block import HierBlock
 from ..blocks.timed_bursts import timed_bursts
 from ..stage import Port
+from .assistant import choose_gain
 from .device import Range, check_antenna, check_range, check_rate, told
 from .settings import RadioError, RadioSettings
 
@@ -152,6 +153,8 @@ class source(_Gain, HierBlock):
         settings.need_frequency()
         super().__init__("uhd_source", (), (_SAMPLES,))
         self.radio = _open("source", arguments, settings)
+        if settings.assist:
+            choose_gain(f"uhd:{arguments}", self, settings.sample_rate_hz)
         self.watch = overflow_watch()
         self.connect(self.radio, self)
         self.connect(self.radio, self.watch)
