@@ -19,11 +19,16 @@ BENCH_EXAMPLES = """examples:
   semcom bench examples/sweeps/ldpc.yml --output out/ldpc
   semcom bench examples/ncsc.grc --set esn0_db=0:12:1 --set seed=1:5 --workers 2
   semcom bench sweep.yml --cluster tcp://scheduler:8786
+  semcom bench --radio examples/radio/simulated.yml --set gain_db=0:40:5
   semcom bench out/new --compare out/old
   semcom bench --check
 """
 # Options that say where and how fast a sweep runs, not what it measures: no part of the command in the results.
-PLACES = {"--output": 1, "--workers": 1, "--cluster": 1, "--save": 1, "--report": 0, "--fresh": 0, "--any-version": 0}
+# Nor is the word to transmit, which is given once.
+PLACES = {
+    "--output": 1, "--workers": 1, "--cluster": 1, "--save": 1, "--report": 0, "--fresh": 0, "--any-version": 0,
+    "--transmit": 0,
+}  # fmt: skip
 
 
 def add_commands(commands: Any) -> None:
@@ -44,6 +49,10 @@ def add_commands(commands: Any) -> None:
     sub.add_argument("--fresh", action="store_true", help="measure every point, whatever the folder has")
     sub.add_argument("--any-version", action="store_true", help="keep points that other versions measured")
     sub.add_argument("--compare", type=Path, metavar="OTHER", help="compare RESULT with older results; status 1: worse")
+    radio = "sweep a radio's transmit gain against the Es/N0 that its receiver estimates (see docs/radio.md)"
+    sub.add_argument("--radio", type=Path, metavar="FILE.yml", help=radio)
+    sub.add_argument("--frequency", type=hertz, metavar="HZ", help="carrier of --radio: 868.3e6, 868.3M")
+    sub.add_argument("--transmit", action="store_true", help="yes, --radio may send: without this nothing goes on air")
     sub.add_argument("--check", action="store_true", help="measure a point of each committed curve again")
     sub.set_defaults(function=command_bench)
 
@@ -54,6 +63,16 @@ def add_commands(commands: Any) -> None:
     sub.add_argument("--axis", default="", metavar="NAME", help="esn0_db, airtime, symbols_total ...")
     sub.add_argument("--title", default="", help="instead of the results' own")
     sub.set_defaults(function=command_plot)
+
+
+def hertz(text: str) -> float:
+    """A frequency as people write it."""
+    from ..radio.settings import number
+
+    try:
+        return number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def command_plot(arguments: argparse.Namespace) -> int:
@@ -71,6 +90,10 @@ def command_bench(arguments: argparse.Namespace) -> int:
         if not arguments.check and len(arguments.target) != 1:
             raise ValueError("--compare needs one result before it: semcom bench NEW --compare OLD")
         return compare.check_command(arguments) if arguments.check else compare.compare_command(arguments)
+    if arguments.radio is not None:
+        if arguments.target or arguments.cluster:
+            raise ValueError("--radio stands for the sweep, and a radio is where it is: no other target, no --cluster")
+        arguments.target, arguments.workers = [arguments.radio], 1
     if len(arguments.target) != 1:
         raise ValueError("expected one sweep: a .yml or a .grc file")
     if arguments.workers < 0:
@@ -95,6 +118,11 @@ def read_target(arguments: argparse.Namespace) -> Sweep:
         if name in changes:
             raise ValueError(f"--set {name} is given twice: write its values with commas")
         changes[name] = values
+    if arguments.radio is not None:
+        from .radio import DEFAULT_STOP, permit, radio_of, radio_sweep
+
+        permit(radio_of(str(path), "tx"), arguments.frequency, arguments.transmit)
+        return radio_sweep(path, changes, changed_stop(DEFAULT_STOP, arguments.stop), arguments.frequency)
     if path.suffix == ".grc":
         stop = changed_stop(kind_module("flowgraph").DEFAULT_STOP, arguments.stop)
         return flowgraph_sweep(path, changes, stop, arguments.timeout)

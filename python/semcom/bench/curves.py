@@ -17,7 +17,7 @@ from typing import Any
 from . import CURVES_FORMAT, POINT_FORMAT, SWEEP_FORMAT
 from .quantities import PREFERRED, quantity
 
-KINDS = ("system", "code", "flowgraph")
+KINDS = ("system", "code", "flowgraph", "on_air")
 INTERVALS = ("clopper-pearson", "student-t", "bootstrap", "none")
 BOUNDS = (
     "capacity", "bicm_capacity", "ergodic_capacity", "normal_approximation", "outage", "uncoded_theory", "separation",

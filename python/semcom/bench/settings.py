@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-KINDS = {"system": ".system", "code": ".code", "flowgraph": ".flowgraph"}
+KINDS = {"system": ".system", "code": ".code", "flowgraph": ".flowgraph", "on_air": ".radio"}
 """Name of a kind to its module, which has FIELDS (setting to type), `resolve`, `identity`, `label` and `measure`."""
 
 UNITS = {

@@ -38,7 +38,8 @@ def interval(metric: Mapping[str, Any]) -> str:
 def cells(point: Point, metric: str, axes: Sequence[str]) -> list[str]:
     """The row of a point."""
     found = point["metrics"].get(metric, {})
-    place = [number(v) if isinstance(v := point["axis"].get(name), int | float) else str(v or "-") for name in axes]
+    at = [point["axis"].get(name, point["metrics"].get(name, {}).get("value")) for name in axes]
+    place = [number(v) if isinstance(v, int | float) else str(v or "-") for v in at]
     return [
         point["curve"], *place, number(found.get("value")), interval(found), f"{point['messages']:,}",
         f"{point['elapsed_s']:.1f}", WHY.get(point["stopped"], point["stopped"]),
@@ -48,6 +49,8 @@ def cells(point: Point, metric: str, axes: Sequence[str]) -> list[str]:
 def points_table(sweep: Sweep, points: Sequence[Point]) -> str:
     """All points of a sweep, a row each."""
     axes = [sweep.axis, *(["seed"] if any("seed" in point["axis"] for point in points) else [])]
+    if points and sweep.axis not in points[0]["axis"]:  # it is measured: what was swept stands before it
+        axes = [*dict.fromkeys(name for point in points for name in point["axis"]), sweep.axis]
     metric = sweep.metric
     header = ["curve", *axes, metric, "95 % interval", "messages", "s", "stopped by"]
     return table(header, [cells(point, metric, axes) for point in points])
