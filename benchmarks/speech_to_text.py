@@ -123,6 +123,7 @@ def words(data: Path, model: str, count: int) -> dict[str, Any]:
     """Errors without a channel and at 4 dB, by the card's search and by the most likely word at each step."""
     from gnuradio.semcom.metrics.similarity import similarity
     from gnuradio.semcom.metrics.text import edit_distance
+    from gnuradio.semcom.speech.attention import semantic_encoder
     from gnuradio.semcom.systems.speech_to_text.codec import Codec
     from gnuradio.semcom.text.alphabet import normalise
 
@@ -134,6 +135,7 @@ def words(data: Path, model: str, count: int) -> dict[str, Any]:
     found: dict[str, Any] = {"sentences": len(messages), "words": sum(len(text.split()) for text in references)}
     noise_var = 10 ** (-0.4)
     for search in ("card", "greedy"):
+        semantic_encoder.cache_clear()  # it remembers what it heard
         codec = Codec(variant)
         if search == "greedy":
             codec.semantic.beam, codec.semantic.letters = 1, 0.0

@@ -24,6 +24,7 @@ from gnuradio.semcom.systems.base import Request  # noqa: E402
 from gnuradio.semcom.systems.speech_to_text import export as exporting  # noqa: E402
 from gnuradio.semcom.systems.speech_to_text import network  # noqa: E402
 from gnuradio.semcom.systems.speech_to_text.codec import codec  # noqa: E402
+from gnuradio.semcom.systems.speech_to_text.symbols import layout, to_air  # noqa: E402
 from gnuradio.semcom.text.vocabulary import EOS, UNK, Vocabulary  # noqa: E402
 
 TINY = replace(
@@ -31,7 +32,7 @@ TINY = replace(
     symbols=8,
 )  # fmt: skip
 WORDS = Vocabulary(("the", "turn", "on", "light", "off"), (50, 20, 15, 10, 5))
-BEAM = {"width": 32, "letters": 0.5}
+BEAM = {"width": 32, "letters": 0.5, "bonus": 0.25}
 BIASES = {"talker": {EOS: -1e4, UNK: -1e4}, "quiet": {EOS: 1e4}, "unknown": {UNK: 1e4}}
 
 
@@ -128,16 +129,27 @@ def test_the_beam_finds_what_the_words_and_their_spelling_make_likely(models, sp
         letters = torch.log_softmax(model.letters(first), -1)[0].numpy()
     sentences = every_sentence(model, states, 4)
     spelled = log_likelihoods(letters, [WORDS.decode(ids) for _, ids, _, _ in sentences])
-    best = int(np.argmax(np.array([one[0] for one in sentences]) + 0.5 * spelled))
+    scores = [one[0] + 0.25 * len(one[1]) for one in sentences]
+    best = int(np.argmax(np.array(scores) + 0.5 * spelled))
     heard = encoder.hear(speech.data)
     _, ids, vectors, own = sentences[best]
     assert heard.ids.tolist() == [*ids, EOS] and not heard.stopped
     assert 1 <= len(ids) <= 3 and [*ids, EOS] != own  # another sentence than the most likely words, not cut off
-    with np.load(models / "weights/searcher/vectors.npz") as file:
-        means = file["means"].astype(np.float32)
-    for k, number in enumerate([*ids, EOS]):
-        wanted = vectors[k] if number == own[k] else means[number]
-        assert heard.vectors[k] == pytest.approx(wanted, abs=5e-3)
+    assert heard.vectors == pytest.approx(np.array(vectors), abs=5e-3)
+
+
+def test_words_that_the_receiver_would_not_read_are_sent_as_their_mean_vectors(models, speech):
+    found = codec("searcher")
+    heard = found.semantic.hear(speech.data)
+    vectors, ids = heard.vectors[heard.kept], heard.ids[heard.kept]
+    (values,) = found.model.run("channel_encoder", vectors[None])
+    sure = found.read(values[0])
+    assert sure.sum(1) == pytest.approx(np.ones(len(ids)), abs=1e-5) and (sure[:, :3] == 0).all()
+    mixed = np.where((sure[np.arange(len(ids)), ids] < 0.9)[:, None], found.means[ids], vectors)
+    assert not np.array_equal(mixed, vectors)
+    (values,) = found.model.run("channel_encoder", mixed[None])
+    wanted = to_air(values[0], layout(len(ids), found.symbols), found.interleaved)
+    np.testing.assert_array_equal(found.send(vectors, ids, 0)[0], wanted)
 
 
 def test_a_card_that_asks_too_much_of_the_search_is_refused(models, tmp_path, monkeypatch):

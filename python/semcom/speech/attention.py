@@ -5,11 +5,10 @@ The loop and its stopping are here, around two graphs: `encoder`, frames [1, N, 
 [1, n, A] and, where the network has learnt them, log-probabilities of letters [1, N / 4, 29]; `step`, one word of each
 of k sentences. Shared by the systems that use this encoder.
 
-The paper's loop takes the most likely word at each step. A model whose card has `beam: {width, letters}` keeps the
-`width` most likely beginnings instead, and of the sentences that ended takes the one with the largest log-probability,
-`letters` times that of its spelling by CTC added (Hori, Watanabe, Hershey, ACL 2017). Where a word so found is not the
-one that the loop's vector says, the mean vector of that word in training, `vectors.npz`, takes its place, because a
-receiver reads vectors.
+The paper's loop takes the most likely word at each step. A model whose card has `beam: {width, letters, bonus}` keeps
+the `width` most likely beginnings instead, and of the sentences that ended takes the one with the largest
+log-probability, `letters` times that of its spelling by CTC and `bonus` for each word added (Hori, Watanabe, Hershey,
+ACL 2017).
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from .recognisers.base import silent
 
 SYSTEM = "speech_to_text"
 VOCABULARY = "vocabulary.txt"
-MEANS = "vectors.npz"
 MOST_WORDS = 255  # of an utterance: what a header of one byte can say
 MOST_PATHS = 32
 SPARE_STEPS = 4
@@ -59,12 +57,10 @@ class Heard:
 
 @dataclass(frozen=True)
 class _Path:
-    """A beginning of a sentence: its log-probability, its last word and what the loop gave there; `own`: whether that
-    is the loop's own word."""
+    """A beginning of a sentence: its log-probability, its last word and what the loop gave there."""
 
     score: float
     word: int
-    own: bool
     h: Floats
     c: Floats
     weights: Floats
@@ -100,14 +96,12 @@ class SemanticEncoder:
         spells = len(self.model.session("encoder").get_outputs()) > 2
         beam = self.model.card.get("beam") or {}
         self.beam, self.letters = int(beam.get("width", 1)), float(beam.get("letters", 0.0))
+        self.bonus = float(beam.get("bonus", 0.0))
         if not 1 <= self.beam <= MOST_PATHS or self.letters < 0 or (self.letters and not spells):
             raise ValueError(
                 f"the card of {SYSTEM} {variant} asks for a beam of {self.beam} with letters of weight "
                 f"{self.letters}: expected 1 to {MOST_PATHS}, and letters only where the encoder has them"
             )
-        self.means: Floats | None = None
-        if self.beam > 1 and MEANS in self.model.card["files"]:
-            self.means = self.model.arrays(MEANS)["means"].astype(np.float32)
         self._heard: OrderedDict[bytes, Heard] = OrderedDict()
 
     def hear(self, audio: Floats) -> Heard:
@@ -131,15 +125,15 @@ class SemanticEncoder:
             return Heard(np.array([EOS]), nothing, np.ones((1, 1), np.float32), np.ones(1, np.float32), False)
         states, keys, *letters = self.model.run("encoder", filterbanks(speech)[None])
         ended, going = self._search(states, keys)
-        if ended and self.letters:
-            texts = [self._spelled(path) for path in ended]
-            spelling = self.letters * log_likelihoods(letters[0][0], texts)
-            best = max(zip(ended, spelling, strict=True), key=lambda pair: pair[0].score + pair[1])[0]
-        else:
-            best = max(ended or going, key=lambda path: path.score)
+        texts = [self._spelled(path) for path in ended or going]
+        totals = np.array([path.score for path in ended or going])
+        totals += self.bonus * np.array([len(text.split()) for text in texts])
+        if self.letters:
+            totals += self.letters * log_likelihoods(letters[0][0], texts)
+        best = (ended or going)[int(totals.argmax())]
         steps = best.steps()
         return Heard(
-            np.array([step.word for step in steps]), np.array([self._vector(step) for step in steps]),
+            np.array([step.word for step in steps]), np.array([step.h for step in steps]),
             np.array([step.weights for step in steps]), np.array([step.confidence for step in steps], np.float32),
             not ended,
         )  # fmt: skip
@@ -148,7 +142,7 @@ class SemanticEncoder:
         """Sentences that ended with EOS, and those that had not when the search did."""
         count = states.shape[1]
         zeros = np.zeros(self.width, np.float32)
-        going = [_Path(0.0, EOS, True, zeros, zeros, np.full(count, 1 / count, np.float32), 1.0)]
+        going = [_Path(0.0, EOS, zeros, zeros, np.full(count, 1 / count, np.float32), 1.0)]
         ended: list[_Path] = []
         for _ in range(most_steps(count)):
             words = np.array([path.word for path in going])
@@ -162,17 +156,13 @@ class SemanticEncoder:
             found: list[_Path] = []
             for row, word in zip(*np.unravel_index(best, totals.shape), strict=True):
                 score, sure = float(totals[row, word]), float(np.exp(logs[row, word]))
-                own = bool(word == logs[row].argmax())
-                path = _Path(score, int(word), own, h[row], c[row], weights[row], sure, going[row])
+                path = _Path(score, int(word), h[row], c[row], weights[row], sure, going[row])
                 (ended if word == EOS else found).append(path)
             going = found or going
             best_ended = max((path.score for path in ended), default=-np.inf)
             if not found or (len(ended) >= self.beam and best_ended > found[0].score):
                 break
         return ended, going
-
-    def _vector(self, step: _Path) -> Floats:
-        return step.h if step.own or self.means is None else self.means[step.word]
 
     def _spelled(self, path: _Path) -> str:
         ids = [step.word for step in path.steps()]

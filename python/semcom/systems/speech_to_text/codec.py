@@ -13,6 +13,9 @@ from ...speech.attention import MOST_WORDS, SYSTEM, SemanticEncoder, semantic_en
 from ...text.vocabulary import SPECIAL
 from .symbols import QUALITIES, Counts, from_air, layout, long_words, to_air
 
+MEANS = "vectors.npz"
+SURE, SURE_AT = 0.9, 1.0  # a vector is sent as it is if it is read with this probability at this noise variance
+
 Floats = NDArray[np.float32]
 Symbols = NDArray[np.complex64]
 
@@ -28,6 +31,9 @@ class Codec:
         self.shorter = bool(self.model.card["aware"])  # whether its receiver can do with fewer symbols a word
         for part in ("channel_encoder", "decoder"):
             self.model.session(part)
+        self.means: Floats | None = None
+        if MEANS in self.model.card["files"]:
+            self.means = self.model.arrays(MEANS)["means"].astype(np.float32)
 
     def encode(self, audio: Floats, quality: int) -> tuple[Symbols, Meta]:
         """The symbols of the words that are worth sending, complex64 of mean energy 1, and what the header says of
@@ -36,10 +42,19 @@ class Codec:
         return self.send(heard.vectors[heard.kept], heard.ids[heard.kept], quality)
 
     def send(self, vectors: Floats, ids: NDArray[np.int64], quality: int) -> tuple[Symbols, Meta]:
-        """The same for words that are chosen already: vectors [c, D] and numbers [c]."""
+        """The same for words that are chosen already: vectors [c, D] and numbers [c].
+
+        The loop's vector is that of all it has heard so far, not of one word; where a search has chosen another one, or
+        the receiver would not be sure, the mean vector of the word in training goes in its place.
+        """
         if not len(ids):
             return np.zeros(0, np.complex64), {"layout": {"words": 0}}
         (values,) = self.model.run("channel_encoder", vectors[None])
+        if self.means is not None:
+            weak = self.read(values[0])[np.arange(len(ids)), ids] < SURE
+            if weak.any():
+                vectors = np.where(weak[:, None], self.means[ids], vectors)
+                (values,) = self.model.run("channel_encoder", vectors[None])
         long = long_words(self.semantic.vocabulary.information[ids])
         header: Meta = {"layout": {"words": len(ids)}}
         if quality:
@@ -47,6 +62,16 @@ class Codec:
         if quality == 2:
             header["layout"]["long"] = "".join("01"[flag] for flag in long.tolist())
         return to_air(values[0], layout(len(ids), self.symbols, quality, long), self.interleaved), header
+
+    def read(self, values: Floats) -> Floats:
+        """The probability of each word [c, V] that the receiver finds in values [c, 2 S] over a fair channel."""
+        values = values / np.sqrt(2 * np.mean(np.square(values)) + 1e-12)
+        told = [np.full((1, len(values), self.symbols), SURE_AT, np.float32)] if self.shorter else []
+        (logits,) = self.model.run("decoder", values[None].astype(np.float32), *told)
+        logits = logits[0, :, : len(self.semantic.vocabulary)]
+        logits[:, :SPECIAL] = -np.inf
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return powers / powers.sum(1, keepdims=True)
 
     def counts(self, received: int, header: Meta) -> Counts:
         """Symbols of each word, from how many symbols came and what the header says."""
