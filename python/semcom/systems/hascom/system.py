@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...message import SAMPLE_RATE, Message, Meta, Payload, Received
+from ...metrics.voice import feature_mse, phoneme_error_rate, style_cosine
 from ...speech import phonemes as sounds
 from ...speech import recognisers
 from ..base import Request, System
@@ -90,11 +91,29 @@ class Hascom(System):
         codec = self._codec(mode, device)
         phonemes, style = self.arrived(received, mode, codec)
         lost = int((phonemes == LOST).sum()) + (style is None)
+        told: Meta = {"phonemes": phonemes.tolist()}
+        told |= {} if style is None else {"style": [round(float(value), 5) for value in style]}
         if len(phonemes) == 0 or (phonemes == LOST).all():
-            return _speech(silence(len(phonemes))), max(lost, 1)
+            return _speech(silence(len(phonemes)), told), max(lost, 1)
         voice = codec.style_encoder.neutral if style is None else style
         spoken = codec.speak(with_edges(phonemes), voice, mode.steps)
-        return _speech(spoken_samples(spoken.mel, mode.vocoder, device)), lost
+        return _speech(spoken_samples(spoken.mel, mode.vocoder, device), told), lost
+
+    def compare(self, sent: Message, arrived: Meta, model: str = "", device: str = "auto") -> dict[str, float | None]:
+        """`phoneme_error_rate` of received from sent phonemes, `style_cosine` and `feature_mse` of received from sent
+        style; a style that never came has cosine 0, and the error of the neutral one."""
+        mode = modes.parse(model)
+        codec = self._codec(mode, device)
+        audio = np.asarray(sent.data, np.float32).reshape(-1)
+        text = recognisers.recognise(modes.reader_of(mode), audio, device)
+        phonemes, style = sounds.phonemes(text).tolist() or [sounds.PAUSE], codec.style(audio)
+        got = arrived.get("style")
+        after = codec.style_encoder.neutral if got is None else np.asarray(got, np.float32)
+        return {
+            "phoneme_error_rate": phoneme_error_rate(phonemes, arrived.get("phonemes", [])),
+            "style_cosine": 0.0 if got is None else style_cosine(style, after, codec.style_encoder.mean),
+            "feature_mse": feature_mse(style, after),
+        }
 
     def arrived(self, received: Received, mode: Mode, codec: Codec) -> tuple[Phonemes, Floats | None]:
         """Phonemes, LOST among them, and the style, None where it is lost."""
@@ -133,8 +152,9 @@ def off_air(symbols: np.ndarray) -> np.ndarray:
     return bits
 
 
-def _speech(samples: np.ndarray) -> Message:
-    return Message("speech", np.ascontiguousarray(samples, np.float32), {"sample_rate": SAMPLE_RATE})
+def _speech(samples: np.ndarray, arrived: Meta) -> Message:
+    about = {"sample_rate": SAMPLE_RATE, "arrived": arrived}
+    return Message("speech", np.ascontiguousarray(samples, np.float32), about)
 
 
 SYSTEM = Hascom()
