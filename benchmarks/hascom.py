@@ -6,11 +6,12 @@
     .venv/bin/python benchmarks/hascom.py speed [--seconds 20]
     .venv/bin/python benchmarks/hascom.py listen --data folder --folder out/ab [--count 3]
 
-`quality`: each system at 30 dB Es/N0, where only its own losses are left, utterances of the folder's split `test`. Word errors by Moonshine (or Whisper) of what is heard, for every system alike; predicted MOS of
-DistillMOS; cosines of the voice probe, mean removed, and beside them those of mismatched speakers; phoneme errors of
-received from sent words by espeak-ng. `phonemes`: errors of received from *sent* phonemes and cosine of the style that
-arrives, over Es/N0 and MCS, without speaking. `speed`: the real-time factor of the receiver, one thread; limits: 0.3
-for 4 steps, 0.6 with HiFi-GAN, 1.0 for 50 steps. `listen`: a folder of WAV files to compare by ear.
+`quality`: each system at 30 dB Es/N0, where only its own losses are left, on utterances of the folder's split `test`.
+Word errors by Moonshine (or Whisper) of what is heard, for every system alike; predicted MOS of DistillMOS; cosines of
+the voice probe, mean removed, and beside them those of mismatched speakers; phoneme errors of received from written
+words by espeak-ng. `phonemes`: errors of received from *sent* phonemes and cosine of the style that arrives, over Es/N0
+and MCS, without speaking. `speed`: the real-time factor of the receiver, one thread; limits: 0.3 for 4 steps, 0.6 with
+HiFi-GAN, 1.0 for 50 steps. `listen`: a folder of WAV files to compare by ear.
 """
 
 from __future__ import annotations
@@ -61,8 +62,10 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 }
 LIMITS = {"hascom": 0.3, "hascom, HiFi-GAN": 0.6, "hascom, 50 steps": 1.0}
 COPIES = ("predicted_mos", "stoi", "speaker_cosine", "emotion_cosine", "emotion_accuracy", "symbols_per_second")
-PHONEME_POINTS = (("qpsk-1/6", -5.0), ("qpsk-1/2", 0.0), ("qpsk-1/2", 2.0), ("qpsk-1/2", 5.0), ("16qam-1/3", 5.0),
-                  ("qpsk-1/2", 10.0), ("qpsk-1/2", 15.0))  # fmt: skip
+PHONEME_POINTS = (
+    ("qpsk-1/12", -5.0), ("qpsk-1/6", -3.0), ("qpsk-1/2", 0.0), ("qpsk-1/2", 2.0), ("qpsk-1/2", 5.0),
+    ("16qam-1/3", 5.0), ("qpsk-1/2", 10.0), ("qpsk-1/2", 15.0),
+)  # fmt: skip
 
 
 def usable(settings: dict[str, Any]) -> bool:
