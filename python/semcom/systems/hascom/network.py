@@ -18,6 +18,7 @@ STYLE_WIDTH = 64
 ENCODER_LAYERS, DECODER_LAYERS = 4, 4
 DENOISER_WIDTH, DENOISER_LAYERS = 128, 8
 DILATIONS = (1, 2, 4, 8)
+DROPOUT, DURATION_DROPOUT = 0.15, 0.4  # an hour of speech is soon known by heart
 CENTRE, SPREAD = -6.0, 2.0  # of log-mel values, as networks read them
 
 
@@ -43,8 +44,9 @@ class Norm(nn.Module):
 class ConvBlock(nn.Module):
     """A depthwise convolution and two pointwise ones around a residual path, scaled and shifted by the style."""
 
-    def __init__(self, width: int, kernel: int, condition: int) -> None:
+    def __init__(self, width: int, kernel: int, condition: int, dropout: float = DROPOUT) -> None:
         super().__init__()
+        self.dropout = dropout
         self.depthwise = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
         self.norm = Norm(width)
         self.film = nn.Linear(condition, 2 * width)
@@ -57,7 +59,7 @@ class ConvBlock(nn.Module):
         """`x` [B, C, T], `where` [B, 1, T], `condition` [B, D]."""
         scale, shift = self.film(condition)[..., None].chunk(2, 1)
         hidden = self.norm(self.depthwise(x * where)) * (1 + scale) + shift
-        return x + self.down(F.gelu(self.up(hidden)))
+        return x + self.down(F.dropout(F.gelu(self.up(hidden)), self.dropout, self.training))
 
 
 class Prior(nn.Module):
@@ -69,7 +71,7 @@ class Prior(nn.Module):
         self.style = nn.Sequential(nn.Linear(STYLE, STYLE_WIDTH), nn.GELU(), nn.Linear(STYLE_WIDTH, STYLE_WIDTH))
         self.encoder = nn.ModuleList(ConvBlock(WIDTH, 5, STYLE_WIDTH) for _ in range(ENCODER_LAYERS))
         self.coarse = nn.Conv1d(WIDTH, BANDS, 1)
-        self.durations = nn.ModuleList(ConvBlock(WIDTH, 3, STYLE_WIDTH) for _ in range(2))
+        self.durations = nn.ModuleList(ConvBlock(WIDTH, 3, STYLE_WIDTH, DURATION_DROPOUT) for _ in range(2))
         self.log_frames = nn.Conv1d(WIDTH, 1, 1)
         self.place = nn.Conv1d(3, WIDTH, 1)
         self.decoder = nn.ModuleList(ConvBlock(WIDTH, 7, STYLE_WIDTH) for _ in range(DECODER_LAYERS))
@@ -80,10 +82,10 @@ class Prior(nn.Module):
         """Of phonemes int64 [B, N], `where` [B, 1, N], style [B, 512]: hidden [B, C, N], mu~ [B, 80, N] and log frames
         [B, N]. Durations do not teach the encoder."""
         condition = self.style(style)
-        hidden = self.embedding(phonemes).transpose(1, 2)
+        hidden = F.dropout1d(self.embedding(phonemes), DROPOUT / 3, self.training).transpose(1, 2)
         for block in self.encoder:
             hidden = block(hidden, where, condition)
-        timed = hidden.detach()
+        timed = F.dropout(hidden.detach(), DURATION_DROPOUT, self.training)
         for block in self.durations:
             timed = block(timed, where, condition.detach())
         return hidden, self.coarse(hidden) * SPREAD + CENTRE, self.log_frames(timed)[:, 0]
@@ -128,7 +130,8 @@ class Denoiser(nn.Module):
         x = self.enter(torch.cat([noisy - mu, (mu - CENTRE) / SPREAD], 1))
         skips = torch.zeros_like(x)
         for gate, told, out in zip(self.gates, self.condition, self.outs, strict=True):
-            left, right = (gate(x * where) + told(condition)[..., None]).chunk(2, 1)
+            hidden = F.dropout(x, DROPOUT / 3, self.training) * where
+            left, right = (gate(hidden) + told(condition)[..., None]).chunk(2, 1)
             left, right = out(torch.tanh(left) * torch.sigmoid(right)).chunk(2, 1)
             x = (x + left) * math.sqrt(0.5)
             skips = skips + right

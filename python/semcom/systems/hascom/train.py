@@ -28,8 +28,11 @@ from .style_network import ESN0_DB, SYMBOLS, StyleJscc, StyleNetwork, embed, pre
 STYLE_STEPS, JSCC_STEPS = 1200, 4000
 BATCH = 12
 SEGMENT = 128  # frames that the denoiser sees in a step
-FIRST_SHARE = 0.65  # of the batches: the first folder, which decides how well words are understood
+FIRST_SHARE = 0.55  # of the batches: the first folder, which decides how well words are understood
 RECEIVED_SHARE = 0.15  # of the time at the end: styles as received
+OTHER_STYLE = 0.6  # how often the style is that of another utterance of the same voice and emotion
+STYLE_NOISE = 0.25  # of what is added to each half, of length 1
+CHECK_S = 240
 KEPT = 24  # utterances of the first folder that tell how it goes
 LEARNING_RATE = {"small": 1.5e-3, "paper": 1e-4}
 
@@ -141,6 +144,29 @@ def losses(model: Hascom, chosen: Sequence[Utterance], style: Tensor, generator:
     return out
 
 
+class Styles:
+    """Styles for training. An utterance's own would be its name, by which a network learns the utterance by heart."""
+
+    def __init__(self, utterances: Sequence[Utterance], styles: Tensor, random: np.random.Generator) -> None:
+        self.styles, self.random = styles, random
+        self.alike: dict[tuple[int, int], list[int]] = {}
+        for number, u in enumerate(utterances):
+            self.alike.setdefault((u.speaker, u.emotion), []).append(number)
+        self.key = [(u.speaker, u.emotion) for u in utterances]
+
+    def of(self, chosen: Sequence[int]) -> Tensor:
+        """Styles [B, 512]: often of another utterance of the same voice and emotion, always a little off."""
+        swapped = self.random.random(len(chosen)) < OTHER_STYLE
+        other = [
+            int(self.random.choice(self.alike[self.key[n]])) if swap else n
+            for n, swap in zip(chosen, swapped, strict=True)
+        ]
+        halves = self.styles[other].reshape(len(chosen), 2, -1)
+        noise = torch.from_numpy(self.random.standard_normal(halves.shape).astype(np.float32))
+        halves = halves + STYLE_NOISE / halves.shape[2] ** 0.5 * noise
+        return torch.nn.functional.normalize(halves, dim=2).reshape(len(chosen), -1)
+
+
 @torch.no_grad()
 def received(jscc: StyleJscc, style: Tensor, generator: torch.Generator) -> Tensor:
     """Styles after the channel, Es/N0 uniform in 0 to 20 dB."""
@@ -151,8 +177,7 @@ def received(jscc: StyleJscc, style: Tensor, generator: torch.Generator) -> Tens
 
 @torch.no_grad()
 def validate(model: Hascom, kept: Sequence[Utterance], styles: Tensor) -> dict[str, float]:
-    """The losses on utterances kept back, and the word error rate of what a recogniser hears of them, if there is one:
-    predicted durations, 4 steps, Griffin-Lim."""
+    """The losses on utterances kept back."""
     model.eval()
     generator = torch.Generator().manual_seed(0)
     rows = [losses(model, kept[n : n + 8], styles[n : n + 8], generator) for n in range(0, len(kept), 8)]
@@ -212,18 +237,20 @@ def train_small(
         model.load_state_dict(torch.load(start, weights_only=True))
     average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    step, elapsed = 0, 0.0
+    step, elapsed, best = 0, 0.0, math.inf
     checkpoint = output / "checkpoint.pt"
     if resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
+        best = state["best"]
     random = np.random.default_rng([seed, step])
     generator = torch.Generator().manual_seed(seed + step)
     main = [n for n, u in enumerate(utterances) if u.source == 0]
     kept = [main[i] for i in np.random.default_rng(1).permutation(len(main))[: min(KEPT, len(main) // 4)]]
     source = batches(utterances, set(kept), random)
+    teacher = Styles(utterances, styles, random)
     stopping = False
 
     def stop(*_: object) -> None:
@@ -235,16 +262,20 @@ def train_small(
 
     def save() -> None:
         state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed})
-        write_aside(output / "weights.pt", average)
+        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed, "best": best})
 
     def check(final: bool) -> None:
+        nonlocal best
         own = {k: v.clone() for k, v in model.state_dict().items()}
         model.load_state_dict(average)
         found = validate(model, [utterances[n] for n in kept], styles[kept])
         model.load_state_dict(own)
         stage = "IIb" if elapsed > (1 - RECEIVED_SHARE) * time_budget_s else "IIa"
         log(output, {"stage": stage, "step": step, "elapsed_s": round(elapsed, 1), "final": final, **found})
+        total = sum(found.values())
+        if total < best:  # an hour of speech is soon known by heart: the best weights are kept, not the last
+            best = total
+            write_aside(output / "weights.pt", average)
 
     begun = time.time() - elapsed
     last_save = last_check = time.time()
@@ -256,7 +287,7 @@ def train_small(
         for group in optimiser.param_groups:
             group["lr"] = rate
         chosen = next(source)
-        style = styles[chosen]
+        style = teacher.of(chosen)
         if share > 1 - RECEIVED_SHARE:
             jscc = jscc or jscc_stage(output, values, seed)
             style = received(jscc, style, generator)
@@ -285,8 +316,8 @@ def train_small(
         if now - last_save > 180:
             save()
             last_save = now
-        if now - last_check > 600:
+        if now - last_check > CHECK_S:
             check(False)
             last_check = time.time()
-    save()
     check(not stopping)
+    save()
