@@ -100,7 +100,7 @@ def test_the_paper_preset_takes_a_step(run, tmp_path):
     means = torch.zeros(1, 80, 3)
     mel = torch.zeros(1, 80, 9)
     for state, (first, last) in enumerate(((0, 2), (2, 7), (7, 9))):
-        means[0, state] = mel[0, state, first:last] = 1.0
+        means[0, state, state] = mel[0, state, first:last] = 1.0
     assert aligned(means, mel, torch.tensor([3]), torch.tensor([9])).tolist() == [[2, 5, 2]]
 
 

@@ -70,6 +70,7 @@ def write_graph(path: Path, part: Part) -> None:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
+    part.module.eval()  # the exporter puts a module back into the mode that it found
     inputs = part.inputs(CHECKED[1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
