@@ -346,7 +346,7 @@ def _metric(data: Any, where: str) -> Metric:
         raise ValueError(f"{where}: interval must be one of {', '.join(INTERVALS)}, found {_shown(interval)}")
     count = _count(data.get("count", 0), f"{where}: count")
     errors = None if data.get("errors") is None else _count(data["errors"], f"{where}: errors")
-    if errors is not None and errors > count:
+    if errors is not None and errors > count and interval != "bootstrap":  # inserted words are errors without a count
         raise ValueError(f"{where}: errors must be at most count, found {errors} of {count}")
     return Metric(value, low, high, count, errors, interval)
 
