@@ -33,7 +33,6 @@ PACKAGES = (
     ("distillmos", "distillmos", "predicted MOS"),
     ("imagecodecs", "imagecodecs", "the JPEG XL codec"),
 )
-RADIOS = (("radio: UHD", "gnuradio.uhd"), ("radio: SoapySDR", "gnuradio.soapy"))
 
 
 def report() -> list[Row]:
@@ -156,6 +155,7 @@ def _grc_blocks() -> Iterator[Row]:
 
 
 def _radios() -> Iterator[Row]:
-    for name, module in RADIOS:
-        found = importlib.util.find_spec(module) is not None
-        yield name, "GNU Radio's blocks are there" if found else "not installed, only needed for that radio", True
+    from .radio import discover
+
+    yield "radios: UHD", discover.usrps(), True
+    yield "radios: SoapySDR", discover.soapy_radios(), True
