@@ -32,9 +32,9 @@ def test_a_listing_is_read():
 
 def test_usrps_are_listed_in_one_line(monkeypatch):
     monkeypatch.setattr(uhd, "find", lambda arguments, timeout_s: ["type=b200,serial=1", "addr=192.168.10.2"])
-    assert discover.usrps() == "uhd:type=b200,serial=1; uhd:addr=192.168.10.2"
+    assert discover.usrps() == "GNU Radio's blocks are there; uhd:type=b200,serial=1; uhd:addr=192.168.10.2"
     monkeypatch.setattr(uhd, "find", lambda arguments, timeout_s: [])
-    assert discover.usrps() == "none answers"
+    assert discover.usrps().endswith("no radio answers")
 
 
 def test_a_search_that_fails_is_a_line(monkeypatch):

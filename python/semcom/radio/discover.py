@@ -51,4 +51,4 @@ def soapy_listing(text: str) -> list[str]:
 
 
 def _listed(found: list[str]) -> str:
-    return "; ".join(found) if found else "none answers"
+    return "GNU Radio's blocks are there; " + ("; ".join(found) if found else "no radio answers")
