@@ -84,22 +84,23 @@ def delivered_text(results: Results, metric: str = "cer") -> float:
 def recognition(rows: dict[str, Results], path: Path) -> None:
     """Figure 5, a row of panels for each recogniser."""
     figure, axes = canvas(len(rows), 3, 12, 0.8 + 3.5 * len(rows))
-    for row, (title, results) in zip(axes, rows.items(), strict=True):
+    for number, (row, (title, results)) in enumerate(zip(axes, rows.items(), strict=True)):
         ground = delivered_text(results)
         for axis, (channel, name) in zip(row, CHANNELS.items(), strict=True):
             panel(axis, results, "cer", channel, ground)
-            axis.set(title=name if row is axes[0] else "", ylim=(0, 1.05))
+            axis.set(title="" if number else name, ylim=(0, 1.05))
         row[0].set_ylabel(f"character error rate\n{title}")
     finish(figure, axes, path)
 
 
 def synthesis(results: Results, ground: dict[str, float], path: Path) -> None:
     """Figures 6 to 8."""
-    figure, axes = canvas(len(SPEECH), 3, 12, 10)
-    for row, (metric, title) in zip(axes, SPEECH.items(), strict=True):
-        for axis, (channel, name) in zip(row, CHANNELS.items(), strict=True):
+    shown = [channel for channel in CHANNELS if f"deepsc_st, {channel}" in results.curves()]
+    figure, axes = canvas(len(SPEECH), len(shown), 4 * len(shown), 10)
+    for number, (row, (metric, title)) in enumerate(zip(axes, SPEECH.items(), strict=True)):
+        for axis, channel in zip(row, shown, strict=True):
             panel(axis, results, metric, channel, ground.get(metric))
-            axis.set(title=name if row is axes[0] else "")
+            axis.set(title="" if number else CHANNELS[channel])
         row[0].set_ylabel(title)
         row[0].set_ylim(bottom=1 if metric == "predicted_mos" else 0)
     finish(figure, axes, path)
