@@ -3,7 +3,7 @@
 
 The folder of a sweep holds exactly one `*.json` a point, written aside and renamed:
 
-    {"format": "semcom-point-1", "sweep": str, "curve": str (label), "kind": "system" | "code" | "flowgraph",
+    {"format": "semcom-point-1", "sweep": str, "curve": str (label), "kind": "system" | "code" | "flowgraph" | "on_air",
      "axis": {"esn0_db": 3.5},             the values of the swept settings, the figure's x axis always among them
      "settings": {...},                    every resolved setting; `remeasure` in `worker.py` needs nothing else
      "seed": int,                          of this point: `semcom run --seed` with it gives the same messages
