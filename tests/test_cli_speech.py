@@ -187,3 +187,12 @@ def test_real_speech_loses_no_word_where_the_code_works(capfd):
     assert status == 0, err
     summary = json.loads(out)["summary"]
     assert summary["wer"] < 0.12 and summary["delta_wer"] <= 0.005 and summary["delivered"] == summary["messages"]
+
+
+def test_speech_that_nobody_read_has_no_text_and_its_receiver_a_real_time_factor(capfd):
+    arguments = ["run", "deepsc_s", "--input", str(packaged_recordings("weather")), "--no-judges", "--direct", "--json"]
+    assert main(arguments) == 0
+    result = json.loads(capfd.readouterr().out)
+    assert result["messages"][0]["text"] is None and result["messages"][0]["metrics"]["wer"] is None
+    assert 0 < result["summary"]["rtf"] < 50 and result["summary"]["symbols_per_second"] > 400
+    assert "rtf" not in result["messages"][0]["metrics"]

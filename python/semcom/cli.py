@@ -295,8 +295,11 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
     from .bench.speech import summarised
     from .links.link import summary
     from .media.messages import read_messages, write_message
+    from .message import SAMPLE_RATE
+    from .metrics.voice import rtf
     from .speech.distances import SpeechSets
     from .systems import registry
+    from .systems.stages import decoding_seconds
 
     kind = registry.get(link.system).kind
     sets = SpeechSets() if link.delivers == "speech" and link.judges else None
@@ -313,7 +316,8 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
                 refused.append(error)
                 return
 
-    begun = time.perf_counter()
+    begun, decoding = time.perf_counter(), decoding_seconds()
+    spoken_s = 0.0
     run = link.run(messages()) if arguments.direct else link.run_flowgraph(messages(), arguments.buffer_items)
     records: list[dict[str, Any]] = []
     pairs: list[tuple[Any, Any, dict[str, Any]]] = []
@@ -333,6 +337,7 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
                 drawn.append(message)
             if sets is not None:
                 sets.add(message, received)
+            spoken_s += received.data.size / SAMPLE_RATE if received.kind == "speech" else 0.0
             progress.update(message.meta.get("piece", [1, 1])[0] == message.meta.get("piece", [1, 1])[1])
     finally:
         progress.close()
@@ -357,7 +362,10 @@ def run_link(link: Any, arguments: argparse.Namespace, inputs: list[Any], out: T
         "doppler": link.doppler if link.channel != "awgn" and link.fading == "doppler" else None,
         "limits": link.limits(),
         "messages": records,
-        "summary": summary(records) | summarised(records) | (sets.metrics() if sets is not None else {}),
+        "summary": summary(records)
+        | summarised(records)
+        | (sets.metrics() if sets is not None else {})
+        | ({"rtf": rtf(decoding_seconds() - decoding, spoken_s)} if link.delivers == "speech" else {}),
         "versions": versions(),
         "provider": provider(link),
         "elapsed_s": round(time.perf_counter() - begun, 3),

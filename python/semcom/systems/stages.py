@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -26,6 +27,12 @@ _NOISE_VAR = Port("noise_var", np.float32)
 _SENT = {"bits": (_BITS,), "symbols": (_SYMBOLS,), "both": (_BITS, _SYMBOLS)}
 _RECEIVED = {"bits": (_BITS,), "symbols": (_SYMBOLS, _NOISE_VAR), "both": (_BITS, _SYMBOLS, _NOISE_VAR)}
 _cache: OrderedDict[tuple[object, ...], Payload | None] = OrderedDict()
+_decoding_s = [0.0]
+
+
+def decoding_seconds() -> float:
+    """Processor time that decoders of systems have taken in this process, each in its one thread."""
+    return _decoding_s[0]
 
 
 def forget_payloads() -> None:
@@ -177,7 +184,9 @@ class Decoder(Stage):
             return (nothing.data.ravel(),), {**meta, "delivered": False, "concealed": 1, "reason": reason or "empty"}
         bits_ok = segmentation.bits_ok(len(bits), meta.get("blocks_ok", [1]))
         received = Received(bits, bits_ok, symbols, parts.get("noise_var", np.zeros(0, np.float32)), llr)
+        begun = time.thread_time()
         message, concealed = registry.get(self.system).decode(received, meta, self.model, self.device)
+        _decoding_s[0] += time.thread_time() - begun
         failed = not bits_ok.all() or concealed > 0
         meta = {**meta, **_described(message)}
         meta |= {"delivered": not failed, "concealed": concealed, "reason": "channel" if failed else None}
