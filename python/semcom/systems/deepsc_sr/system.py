@@ -46,6 +46,10 @@ class DeepScSr(System):
         """Where the networks ran."""
         return self._network.provider(model, device)
 
+    def recogniser(self, model: str = "") -> str:
+        """That of the network: what is read without a channel."""
+        return self._network.recogniser(model or self.models()[0])
+
     def encode(self, message: Message, request: Request) -> Payload | None:
         """20 symbols for each 40 ms; None where `max_symbols` is less."""
         return self._network.encode(message, request)

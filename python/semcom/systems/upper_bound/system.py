@@ -43,6 +43,10 @@ class UpperBound(System):
         """Where the network ran."""
         return semantic_encoder(model or self.models()[0], device).model.provider
 
+    def recogniser(self, model: str = "") -> str:
+        """The semantic encoder, whose text arrives as it is."""
+        return f"attention-{model or self.models()[0]}"
+
     def encode(self, message: Message, request: Request) -> Payload | None:
         """No symbols; the text in the header."""
         encoder = semantic_encoder(request.model or self.models()[0], request.device)
