@@ -12,8 +12,8 @@ Word errors by Moonshine (or Whisper) of what is heard, for every system alike; 
 the voice probe, mean removed, and beside them those of mismatched speakers; phoneme errors of received from written
 words by espeak-ng. `phonemes`: errors of received from *sent* phonemes and cosine of the style that arrives, over Es/N0
 and MCS, without speaking. `noisy`: speech with white noise at 5 dB through deepsc_s and enhancement before and behind
-it, at 10 dB Es/N0; STOI against the clean speech. `speed`: the real-time factor of the receiver, one thread; limits: 0.3 for 4 steps, 0.6 with
-HiFi-GAN, 1.0 for 50 steps. `listen`: a folder of WAV files to compare by ear.
+it, at 10 dB Es/N0; STOI against the clean speech. `speed`: the real-time factor of the receiver, one thread; limits:
+0.3 for 4 steps, 0.6 with HiFi-GAN, 1.0 for 50 steps. `listen`: a folder of WAV files to compare by ear.
 """
 
 from __future__ import annotations
