@@ -15,7 +15,7 @@ from gnuradio.semcom.speech import mel
 from gnuradio.semcom.speech import phonemes as sounds
 from gnuradio.semcom.systems.base import Request
 from gnuradio.semcom.systems.hascom import modes
-from gnuradio.semcom.systems.hascom.codec import STYLE_SYMBOLS, codec, silence
+from gnuradio.semcom.systems.hascom.codec import STYLE_SYMBOLS, codec, sharpened, silence
 from gnuradio.semcom.systems.hascom.content import from_bits, to_bits
 from gnuradio.semcom.systems.hascom.system import SYSTEM
 from gnuradio.semcom.zoo import available
@@ -151,6 +151,17 @@ def test_all_bits_and_all_symbols(said, speech):
     assert len(analog.bits) == 0 and len(analog.symbols) == 64 + 120
     phonemes, found = SYSTEM.arrived(arrived(analog, 20.0), modes.parse("small-analog"), codec("small"))
     assert phonemes.tolist() == said.tolist() and codec("small").style_encoder.cosine(style, found) > 0.97
+
+
+def test_sharpening_widens_what_estimates_flatten():
+    frames = np.random.default_rng(0).standard_normal((60, 80)).astype(np.float32) - 6
+    np.testing.assert_allclose(sharpened(frames, 1.0, 1.0), frames, atol=1e-4)
+    wide = sharpened(frames, 1.0, 1.5)
+    np.testing.assert_allclose(wide.std(0), 1.5 * frames.std(0), rtol=1e-3)
+    np.testing.assert_allclose(wide.mean(0), frames.mean(0), atol=1e-4)
+    steep = sharpened(frames, 2.0, 1.0)
+    np.testing.assert_allclose(steep.mean(1), frames.mean(1), atol=1e-4)  # no louder
+    assert steep.std(1).mean() > 1.9 * frames.std(1).mean()
 
 
 def test_names_of_models_say_how_it_is_sent_and_spoken():

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import dct, idct
 
 from ...message import SAMPLE_RATE, Symbols
 from ...speech.mel import BANDS, SILENCE, log_mel
@@ -51,6 +52,7 @@ class Codec:
         speaking = self.model.card.get("speaking", {})
         self.temperature = float(speaking.get("temperature", 1.0))
         self.length_scale = float(speaking.get("length_scale", 1.0))
+        self.contrast, self.variance = float(speaking.get("contrast", 1.0)), float(speaking.get("variance", 1.0))
 
     def style(self, samples: Floats) -> Floats:
         """Style float32 [512] of 16 kHz speech [n]."""
@@ -114,9 +116,19 @@ class Codec:
         random = np.random.default_rng(NOISE_SEED).standard_normal(mu.shape).astype(np.float32)
         start = mu + random / self.temperature
         solved = (forward.euler if solver == "euler" else forward.multistep)(start, mu, noise, steps)
-        mel = np.ascontiguousarray(solved[0].T, np.float32)
+        mel = sharpened(solved[0].T, self.contrast, self.variance)
         mel[phonemes[owner] == LOST] = SILENCE
         return Spoken(mel, np.ascontiguousarray(mu[0].T), frames)
+
+
+def sharpened(mel: NDArray[np.floating], contrast: float, variance: float) -> Floats:
+    """Log-mel frames [T, 80] against the flatness of estimates: their deviation from the mean over time times
+    `variance` (Toda and Tokuda, Interspeech 2005), then their cepstra from the third on, formants and harmonics, times
+    `contrast`."""
+    cepstra = dct(mel, norm="ortho", axis=1)
+    cepstra = cepstra.mean(0) + (cepstra - cepstra.mean(0)) * variance
+    cepstra[:, 2:] *= contrast
+    return np.ascontiguousarray(idct(cepstra, norm="ortho", axis=1), np.float32)
 
 
 def places(frames: NDArray[np.int64]) -> Floats:
