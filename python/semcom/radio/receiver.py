@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from gnuradio import blocks, gr
 from numpy.typing import NDArray
 
 from .. import packets
-from ..blocks.burst_receiver import burst_receiver
+from ..blocks.burst_receiver import _ESTIMATES, _SampleReader, burst_receiver
 from ..message import Meta
 from ..packets import PacketBlock
 from ..phy.burst import Burst, burst_samples
 from ..phy.detection import THRESHOLD
+from ..phy.stages import Deframer
 from ..stage import Arrays, Port
 from .air_block import air_block
 from .opener import checked
@@ -34,24 +35,36 @@ from .simulated_air import Impairments
 
 QUEUE = 256  # messages that may wait for a decoder
 MOST_BYTES = 1 << 28  # of them; a single one may be larger
-_PARTS = (
-    Port("digital", np.complex64), Port("digital_noise_var", np.float32),
-    Port("analog", np.complex64), Port("analog_noise_var", np.float32),
-)  # fmt: skip
+_SAMPLES = Port("samples", np.complex64)
 _WAIT_S = 0.05
 
 
 class message_receiver(burst_receiver):
-    """A burst receiver that trusts no description and says in the meta when a burst was found, `found_at`."""
+    """A burst receiver that hands the parts of each message, and its meta, to `deliver` instead of to ports.
 
-    def __init__(self, threshold: float = THRESHOLD) -> None:
-        super().__init__("both", "", threshold)
-        self.reasons: list[str] = []
+    It trusts no description, and says in the meta when a burst was found, `found_at`. GNU Radio keeps the tags of as
+    many items as a buffer has: ports with one item a message would keep those of 32,768 messages.
+    """
+
+    def __init__(self, deliver: Callable[[Arrays, Meta], object], threshold: float = THRESHOLD) -> None:
+        PacketBlock.__init__(self, "message_receiver", (_SAMPLES,), ())
+        self.deframer = Deframer("both")
+        self._readers = [_SampleReader(self.gateway, 0, _SAMPLES)]
+        self.message_port_register_out(_ESTIMATES)
+        self.deliver, self.system, self.threshold = deliver, "", threshold
+        self.prepare()
 
     def prepare(self) -> None:
         """Forget what was before."""
         super().prepare()
-        self.reasons = []
+        self.reasons: list[str] = []
+
+    def process(self, *arrays: NDArray[Any], meta: Meta) -> None:  # type: ignore[override]
+        """A piece of the stream."""
+        for burst in self.receiver.push(arrays[0]):
+            message = self.accept(burst)
+            if message is not None:
+                self.deliver(message[:-1], message[-1])
 
     def accept(self, burst: Burst | Any) -> tuple[Any, ...] | None:
         """As a burst receiver."""
@@ -64,30 +77,6 @@ class message_receiver(burst_receiver):
             return None
         samples = burst_samples(burst.header.payload_symbols, burst.strength, burst.header.description)
         return (*message[:-1], {**message[-1], "found_at": time.time(), "samples": samples})
-
-
-class _Collector(PacketBlock):
-    """Puts the parts of each message into a queue that has room for `QUEUE` of them and `MOST_BYTES`."""
-
-    def __init__(self, waiting: queue.Queue[Any], ending: Ending) -> None:
-        super().__init__("message_collector", _PARTS, ())
-        self.waiting, self.ending = waiting, ending
-        self.put_bytes = self.taken_bytes = 0  # each counted by one thread
-
-    def process(self, *arrays: NDArray[Any], meta: Meta) -> None:
-        """Take one message."""
-        size = octets(arrays)
-        while not self.ending.over.is_set():
-            held = self.put_bytes - self.taken_bytes
-            if held and held + size > MOST_BYTES:
-                self.ending.over.wait(_WAIT_S)
-                continue
-            try:
-                self.waiting.put((arrays, meta), timeout=_WAIT_S)
-            except queue.Full:
-                continue
-            self.put_bytes += size
-            return
 
 
 def octets(arrays: Arrays) -> int:
@@ -109,15 +98,28 @@ class Receiver(gr.top_block):
         gr.top_block.__init__(self, "semcom rx")
         self.source, self.ending = source, ending or Ending()
         self.waiting: queue.Queue[tuple[Arrays, Meta] | None] = queue.Queue(maxsize=QUEUE)
-        self.receiver = message_receiver(threshold)
-        self.collector = _Collector(self.waiting, self.ending)
+        self._put_bytes = self._taken_bytes = 0  # each counted by one thread
+        self.receiver = message_receiver(self._put, threshold)
         self.air = air_block(air) if air is not None else None
         self.recorder = blocks.file_sink(np.dtype(np.complex64).itemsize, str(record)) if record else None
         if self.recorder is not None:
             self.connect(source, self.recorder)
         self.connect(*[source, *([self.air] if self.air is not None else []), self.receiver])
-        for port in range(len(_PARTS)):
-            self.connect((self.receiver, port), (self.collector, port))
+
+    def _put(self, arrays: Arrays, meta: Meta) -> None:
+        """Take one message; waits while there is no room."""
+        size = octets(arrays)
+        while not self.ending.over.is_set():
+            held = self._put_bytes - self._taken_bytes
+            if held and held + size > MOST_BYTES:
+                self.ending.over.wait(_WAIT_S)
+                continue
+            try:
+                self.waiting.put((arrays, meta), timeout=_WAIT_S)
+            except queue.Full:
+                continue
+            self._put_bytes += size
+            return
 
     @property
     def counts(self) -> dict[str, int]:
@@ -154,7 +156,7 @@ class Receiver(gr.top_block):
                     yield None
                     continue
                 if item is not None:
-                    self.collector.taken_bytes += octets(item[0])
+                    self._taken_bytes += octets(item[0])
                 yield item
         finally:
             self.ending.over.set()
