@@ -126,6 +126,7 @@ def test_a_radio_that_is_not_there_is_a_failed_point_that_names_it(tmp_path):
     assert "transmit" not in point["command"] + json.dumps(point["settings"])
 
 
+@pytest.mark.slow
 def test_through_a_driver_of_soapysdr(tmp_path):
     if shutil.which("g++") is None or not Path("/usr/include/SoapySDR/Device.hpp").exists():
         pytest.skip("the headers of SoapySDR are not installed (libsoapysdr-dev)")

@@ -55,7 +55,7 @@ class _Stuffer(PacketBlock):
     """Packets to an endless stream that ends `tail` items after `ended` has become true."""
 
     def __init__(self, ended: Callable[[], bool], tail: int) -> None:
-        super().__init__("burst_stuffer", (_SAMPLES,), (_SAMPLES,))
+        super().__init__("burst_stuffer", (_SAMPLES,), (_SAMPLES,), heavy=True)  # a radio waits for nobody
         self.ended, self.tail = ended, tail
         self.prepare()
 

@@ -21,6 +21,7 @@ _SOB, _EOB, _TIME = pmt.intern("tx_sob"), pmt.intern("tx_eob"), pmt.intern("tx_t
 _EVENTS, _CODE = pmt.intern("events"), pmt.intern("event_code")
 _SAMPLES = Port("samples", np.complex64)
 _GUARD_S = 1e-4  # between two bursts
+_NEWS_S = 0.05  # that what went wrong with a burst takes to be told
 _PATIENCE_S = 1.0  # with a clock that stands still
 KINDS = {  # of gr-uhd's asynchronous messages, and what we call them
     "time_error": "late",
@@ -57,7 +58,7 @@ class timed_bursts(PacketBlock):
     def __init__(
         self, rate: float = 1e6, peak: float = 0.8, lead_s: float = 0.05, clock: Callable[[], float] | None = None
     ) -> None:
-        super().__init__("timed_bursts", (_SAMPLES,), (_SAMPLES,))
+        super().__init__("timed_bursts", (_SAMPLES,), (_SAMPLES,), heavy=True)  # a radio waits for nobody
         if not rate > 0:
             raise ValueError(f"rate must be above 0 Hz, not {rate!r}")
         if not 0 <= lead_s <= 10:
@@ -108,8 +109,15 @@ class timed_bursts(PacketBlock):
     def finish(self) -> None:
         """Wait until the last burst is on air: a radio that is closed forgets what it has still to send."""
         clock = self.clock or time.monotonic
-        left, begun = self.free - clock() if self.free else 0.0, time.monotonic()
-        while self.free > clock() and time.monotonic() - begun < left + _PATIENCE_S:
+        end = self.free + _NEWS_S if self.free else 0.0
+        left, begun = end - clock() if end else 0.0, time.monotonic()
+        while end > clock() and time.monotonic() - begun < left + _PATIENCE_S:
             time.sleep(0.01)
+            self._take_events()
         late, underruns, lost = (self.counts[name] for name in ("late", "underruns", "lost_packets"))
         print(f"sent {self.power}; {late} late, {underruns} underruns, {lost} lost packets", file=sys.stderr)
+
+    def _take_events(self) -> None:
+        """GNU Radio calls no handler of a block that has ended, but keeps its messages."""
+        while (message := self.gateway.delete_head_nowait(_EVENTS)) is not None:
+            self.note(message)
