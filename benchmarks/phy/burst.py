@@ -40,7 +40,7 @@ S = ofdm.SAMPLES_PER_SYMBOL
 OUT = Path(__file__).with_name("burst.json")
 BITS = 4 * 1512  # four code blocks
 POINTS = {  # Es/N0 of both profiles
-    "qpsk-1/3": {"ofdm": (-0.6, -0.3, 0.0, 0.3), "single_carrier": (0.0, 0.3, 0.6, 0.9)},
+    "qpsk-1/3": {"ofdm": (-0.6, -0.3, 0.0, 0.3, 0.6), "single_carrier": (0.0, 0.3, 0.6, 0.9)},
     "16qam-1/3": {"ofdm": (4.2, 4.5, 4.8, 5.1), "single_carrier": (5.8, 6.2, 6.6, 7.0)},
 }
 
