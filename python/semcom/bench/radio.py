@@ -321,6 +321,7 @@ def radio_sweep(path: Path, changes: Mapping[str, list[Any]], stop: Stop, freque
         raise ValueError(f"{path}: gain_db is missing: --set gain_db=0:60:5, or `bench: {{gain_db: 0:60:5}}` in it")
     jobs = _expand(slug(path.stem), "on_air", None, every, "gain_db", [0], stop, 0, ["gain_db"])
     title = f"{settings.radio}, {frequency / 1e6:g} MHz" if frequency else f"{settings.radio} radio"
+    title += ", Es/N0 as the receiver estimates it"
     return _finish(Sweep(slug(path.stem), title, tuple(jobs), "esn0_db", stop.metric))
 
 
