@@ -148,9 +148,14 @@ def spectrograms(heard: dict[str, np.ndarray], path: Path) -> None:
         for axis, (name, speech) in zip(axes.flat, heard.items(), strict=True):
             axis.set(title=name.replace("_", " "), ylim=(0, 8), xlim=(0, longest))
             axis.grid(False)
-            if speech.size:
-                extent = (0, speech.size / SAMPLE_RATE, 0, 8)
-                axis.imshow(spectrogram_db(speech), origin="lower", aspect="auto", extent=extent, cmap="magma")
+            if not np.any(speech):
+                axis.text(longest / 2, 4, "nothing", ha="center", va="center")
+                continue
+            quieter = 20 * np.log10(np.abs(speech).max() / np.abs(heard["sent"]).max())  # than what was sent
+            axis.imshow(
+                spectrogram_db(speech) + quieter, origin="lower", aspect="auto", cmap="magma", vmin=-80, vmax=0,
+                extent=(0, speech.size / SAMPLE_RATE, 0, 8),
+            )  # fmt: skip
         for axis in axes[:, 0]:
             axis.set_ylabel("kHz")
         for axis in axes[1]:
