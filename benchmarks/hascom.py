@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What listeners and machines would say of HASCom and its rivals, with intervals.
+r"""What listeners and machines would say of HASCom and its rivals, with intervals.
 
     .venv/bin/python benchmarks/hascom.py quality --data folder [--count 20] [--systems hascom,opus] [--output FILE]
     .venv/bin/python benchmarks/hascom.py phonemes --data folder [--count 40]
     .venv/bin/python benchmarks/hascom.py noisy --data folder [--count 6]
     .venv/bin/python benchmarks/hascom.py speed [--seconds 20]
-    .venv/bin/python benchmarks/hascom.py listen --data folder --folder out/ab [--count 3]
+    .venv/bin/python benchmarks/hascom.py listen [--data folder] [--folder out/hascom_ab] [--count 3]
+    .venv/bin/python benchmarks/hascom.py figures --results benchmarks/hascom_figure3.json --ablation \
+        benchmarks/hascom_ablation.json --folder docs/images
 
 `quality`: each system at 30 dB Es/N0, where only its own losses are left, on utterances of the folder's split `test`.
 Word errors by Moonshine (or Whisper) of what is heard, for every system alike; predicted MOS of DistillMOS; cosines of
@@ -13,7 +15,8 @@ the voice probe, mean removed, and beside them those of mismatched speakers; pho
 words by espeak-ng. `phonemes`: errors of received from *sent* phonemes and cosine of the style that arrives, over Es/N0
 and MCS, without speaking. `noisy`: speech with white noise at 5 dB through deepsc_s and enhancement before and behind
 it, at 10 dB Es/N0; STOI against the clean speech. `speed`: the real-time factor of the receiver, one thread; limits:
-0.3 for 4 steps, 0.6 with HiFi-GAN, 1.0 for 50 steps. `listen`: a folder of WAV files to compare by ear.
+0.3 for 4 steps, 0.6 with HiFi-GAN, 1.0 for 50 steps. `listen`: a folder of WAV files to compare by ear, by default of
+the utterances that come with the module. `figures` draws the points of the two sweeps of examples/sweeps.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +69,9 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 }
 LIMITS = {"hascom": 0.3, "hascom, HiFi-GAN": 0.6, "hascom, 50 steps": 1.0}
 COPIES = ("predicted_mos", "stoi", "speaker_cosine", "emotion_cosine", "emotion_accuracy", "symbols_per_second")
+COMMANDS = ("quality", "phonemes", "noisy", "speed", "listen", "figures")
 NOISY_DB = 5.0
+STREAMS = {"small": "words digital, voice analog", "small-digital": "all digital", "small-analog": "all analog"}
 PHONEME_POINTS = (
     ("qpsk-1/12", -5.0), ("qpsk-1/6", -3.0), ("qpsk-1/2", 0.0), ("qpsk-1/2", 2.0), ("qpsk-1/2", 5.0),
     ("16qam-1/3", 5.0), ("qpsk-1/2", 10.0), ("qpsk-1/2", 15.0),
@@ -76,6 +82,7 @@ def usable(settings: dict[str, Any]) -> bool:
     """Whether what the system needs is installed; says so where not."""
     try:
         registry.get(settings["system"]).check(Request(model=settings.get("model", "")))
+        registry.get(settings["system"]).prepare(Request(model=settings.get("model", "")))
     except ValueError as error:
         print(f"left out: {settings['system']} {settings.get('model', '')}: {error}", file=sys.stderr)
         return False
@@ -224,7 +231,6 @@ def speed(seconds: float) -> dict[str, Any]:
             continue
         system = registry.get(settings["system"])
         model, request = settings.get("model", ""), Request(settings.get("model", ""), settings.get("quality"))
-        system.prepare(request)
         busy = length = wall = 0.0
         for number in range(1 + int(seconds / 5)):
             speech = np.concatenate(parts[number % 3 :] + parts[: number % 3])[: 5 * SAMPLE_RATE] * (1 - 0.01 * number)
@@ -265,18 +271,83 @@ def listen(data: Path, folder: Path, count: int) -> dict[str, Any]:
     return {"files": written + len(sent), "folder": folder.name}
 
 
+def figures(results: Path, ablation: Path, folder: Path) -> dict[str, Any]:
+    """Figures 3 and 4 of the paper as panels of channel and measure, and the ablation."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    points = json.loads(results.read_text())["points"]
+    measures = ("emotion_cosine", "speaker_cosine", "predicted_mos")
+    canvas, axes = pyplot.subplots(2, 3, figsize=(14, 8), sharex=True, sharey="col")
+    for row, channel in zip(axes, ("awgn", "rayleigh"), strict=True):
+        for axis, measure in zip(row, measures, strict=True):
+            panel(axis, [p for p in points if p["settings"]["channel"] == channel], measure, named)
+            axis.set_title(f"{channel}: {measure}")
+    axes[0, 0].legend(fontsize=7)
+    finish(canvas, axes, folder / "hascom_figure3.png")
+    points = json.loads(ablation.read_text())["points"]
+    measures = ("style_cosine", "phoneme_error_rate", "speaker_cosine", "predicted_mos")
+    canvas, axes = pyplot.subplots(1, 4, figsize=(16, 4.2), sharex=True)
+    for axis, measure in zip(axes, measures, strict=True):
+        panel(axis, points, measure, lambda s: STREAMS[s["model"]])
+        axis.set_title(measure)
+    axes[0].legend(fontsize=8)
+    finish(canvas, axes[None], folder / "hascom_ablation.png")
+    return {}
+
+
+def named(settings: dict[str, Any]) -> str:
+    """The legend of a point of Figure 3."""
+    system = settings["system"]
+    coded = registry.get(system).payload != "symbols"
+    return f"{system}, {settings['mcs']}" if coded else system
+
+
+def panel(axis: Any, points: list[dict[str, Any]], measure: str, label: Callable[[dict[str, Any]], str]) -> None:
+    """One measure over Es/N0, a line a label, with the thresholds of the digital parts."""
+    for number, name in enumerate(dict.fromkeys(label(p["settings"]) for p in points)):
+        mine = sorted((p for p in points if label(p["settings"]) == name), key=lambda p: p["settings"]["esn0_db"])
+        x = [p["settings"]["esn0_db"] for p in mine]
+        values = [p["metrics"][measure] for p in mine]
+        y = [v["value"] for v in values]
+        colour = f"C{number}"
+        axis.plot(x, y, "o-", ms=4, label=name, color=colour)
+        if all(v["low"] is not None for v in values):
+            axis.fill_between(x, [v["low"] for v in values], [v["high"] for v in values], color=colour, alpha=0.07)
+        bound = mine[0]["resolved"]["limits"]["normal_approximation_esn0_db"]
+        if bound is not None:
+            axis.axvline(bound, color=colour, ls="--", lw=1)
+    low, high = (1, 4) if measure == "predicted_mos" else (-0.05, 1.05) if "rate" in measure else (-0.35, 1.05)
+    axis.set_ylim(low, high)
+    axis.grid(alpha=0.3)
+
+
+def finish(canvas: Any, axes: Any, path: Path) -> None:
+    """Labels, and the file."""
+    for axis in axes[-1]:
+        axis.set_xlabel("Es/N0 (dB); dashed: normal approximation of the code")
+    canvas.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.savefig(path, dpi=80)
+    print(path)
+
+
 def main() -> int:
     """Entry point; status 1 where a limit of speed is missed."""
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("what", choices=("quality", "phonemes", "noisy", "speed", "listen"))
+    options.add_argument("what", choices=COMMANDS)
     options.add_argument("--data", type=Path)
     options.add_argument("--count", type=int, default=20)
     options.add_argument("--seconds", type=float, default=20.0)
     options.add_argument("--systems", default=";".join(SYSTEMS), help="names, separated by ;")
     options.add_argument("--folder", type=Path, default=Path("out/hascom_ab"))
+    options.add_argument("--results", type=Path, default=Path("benchmarks/hascom_figure3.json"))
+    options.add_argument("--ablation", type=Path, default=Path("benchmarks/hascom_ablation.json"))
     options.add_argument("--output", type=Path)
     arguments = options.parse_args()
-    if arguments.what != "speed" and arguments.data is None:
+    if arguments.what in ("quality", "phonemes", "noisy") and arguments.data is None:
         options.error(f"{arguments.what} needs --data, a folder of speech with a MANIFEST.tsv")
     key = arguments.what
     if arguments.what == "quality":
@@ -293,8 +364,10 @@ def main() -> int:
         found = noisy(arguments.data, arguments.count)
     elif arguments.what == "speed":
         found = speed(arguments.seconds)
+    elif arguments.what == "listen":
+        found = listen(arguments.data or packaged_recordings(), arguments.folder, arguments.count)
     else:
-        found = listen(arguments.data, arguments.folder, arguments.count)
+        found = figures(arguments.results, arguments.ablation, arguments.folder)
     if arguments.output:
         kept = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
         about = {"processor": processor(), "versions": versions()}
