@@ -42,7 +42,7 @@ may_be_root() {
 
 # --- Debian packages -------------------------------------------------------------------------------------------
 packages=(gnuradio gir1.2-gtk-3.0 python3-venv cmake make g++)
-[ "$profile" = full ] && packages+=(gnuradio-dev xvfb xdotool fonts-dejavu-core)
+[ "$profile" = full ] && packages+=(gnuradio-dev libsoapysdr-dev xvfb xdotool fonts-dejavu-core)
 [ "$profile" = demo ] || packages+=(flite espeak-ng libvo-amrwbenc0 libopencore-amrwb0)
 
 command -v dpkg-query >/dev/null || fail "this is not Debian: install GNU Radio 3.10, then use cmake (see README.md)"
