@@ -6,6 +6,7 @@
     .venv/bin/python benchmarks/speech_to_text.py words --data folder [--data folder] [--model domain] [--count 400]
     .venv/bin/python benchmarks/speech_to_text.py live --data folder [--model domain] [--count 40]
     .venv/bin/python benchmarks/speech_to_text.py real_time --data folder [--model domain] [--count 20]
+    .venv/bin/python benchmarks/speech_to_text.py training --data run --data one_go
 
 `speed`, seconds of one core (processor time, so that other programs do not count): a sentence of 5 s from samples to
 words with the shipped model (limit 0.3 s) and each rival that is installed, and the untrained network of preset `paper`
@@ -15,7 +16,7 @@ DeepSC-SR sends for the same speech. `words` gives word error rate and similarit
 dB, with and without the search of the model's card. `live` pushes the sentences one after the other, a second of
 silence after each, into the live encoder in pieces of 20 ms: words a second, delay in the speech's own time, and word
 error rate beside that of whole sentences. `real_time` runs examples/speech_to_text_live.grc on them as fast as they are
-spoken; its delays are those of the clock.
+spoken; its delays are those of the clock. `training` collects the logs of training runs.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from gnuradio.semcom.media.recordings import RECORDINGS, packaged_recordings
 from gnuradio.semcom.media.speech import read_speech
 from gnuradio.semcom.message import SAMPLE_RATE, Message
 from gnuradio.semcom.output import processor, versions
+from gnuradio.semcom.speech.attention import semantic_encoder
 from gnuradio.semcom.speech.features import symbol_count
 from gnuradio.semcom.systems import registry
 from gnuradio.semcom.systems.base import Request
@@ -62,6 +64,7 @@ def link_time(name: str, model: str, rounds: int = 5) -> float | None:
     except ValueError as error:
         print(f"{name} is left out: {error}", file=sys.stderr)
         return None
+    semantic_encoder.cache_clear()  # it remembers what it heard for another system
     link = Link(name, model, esn0_db=10.0, judges=False)
     for stage in link.stages():
         stage.prepare()
@@ -123,7 +126,6 @@ def words(data: Path, model: str, count: int) -> dict[str, Any]:
     """Errors without a channel and at 4 dB, by the card's search and by the most likely word at each step."""
     from gnuradio.semcom.metrics.similarity import similarity
     from gnuradio.semcom.metrics.text import edit_distance
-    from gnuradio.semcom.speech.attention import semantic_encoder
     from gnuradio.semcom.systems.speech_to_text.codec import Codec
     from gnuradio.semcom.text.alphabet import normalise
 
@@ -234,7 +236,13 @@ def real_time(data: Path, model: str, count: int) -> dict[str, Any]:
     return {"seconds": seconds, **figures, "wer": errors / len(said), "processor_s_per_second": used / seconds}
 
 
-MEASURES = {"tables": tables, "words": words, "live": live, "real_time": real_time}
+def training(data: Path, model: str, count: int) -> dict[str, Any]:
+    """The log of a training run, the output folder of `semcom train`."""
+    rows = [json.loads(line) for line in (data / "log.jsonl").read_text().splitlines()]
+    return {"rows": [{key: value for key, value in row.items() if key != "final"} for row in rows]}
+
+
+MEASURES = {"training": training, "tables": tables, "words": words, "live": live, "real_time": real_time}
 
 
 def main() -> int:
