@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Conventional speech codecs: what comes back, at which rate, and what a lost frame does."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -58,6 +61,27 @@ def test_every_mode_has_the_rate_of_its_standard_and_gives_the_speech_back_in_st
         assert found.size == len(bits) * codec.frame_samples(mode) and np.abs(found).max() <= 1
         assert alike(SPEECH, found) > (0.6 if rate < 1 else 0.8), (mode, rate)
         assert 0.6 < found.std() / SPEECH.std() < 1.6
+
+
+def test_codec2_repeats_itself_where_others_have_its_library_loaded_for_all(tmp_path):
+    codec = get_speech_codec("codec2")
+    try:
+        codec.check_installed()
+    except ValueError as error:
+        pytest.skip(str(error))
+    bits = codec.encode(SPEECH, 3)
+    program = (
+        "import ctypes, numpy as np\n"
+        "ctypes.CDLL('libcodec2.so.1.0', mode=ctypes.RTLD_GLOBAL)\n"
+        "from gnuradio.semcom.codecs.speech_codec import get_speech_codec\n"
+        "bits = np.load('bits.npy'); lost = np.zeros(len(bits), bool); codec = get_speech_codec('codec2')\n"
+        "np.save('out.npy', [codec.decode(bits, 3, lost) for _ in range(2)])\n"
+    )
+    np.save(tmp_path / "bits.npy", bits)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, timeout=100)
+    first, second = np.load(tmp_path / "out.npy")
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, codec.decode(bits, 3, np.zeros(len(bits), bool)))
 
 
 @pytest.mark.parametrize("name", ALL)
