@@ -3,8 +3,8 @@
 
     python -I -S codec2_process.py LIBRARY encode|decode MODE <frames >frames
 
-`encode` reads int16 samples of whole frames and writes the octets of each; `decode` reads for each frame one octet, 0 for
-silence, and those of the frame, and writes int16 samples.
+`encode` reads int16 samples of whole frames and writes the octets of each; `decode` reads for each frame one octet, 0
+for silence, and those of the frame, and writes int16 samples.
 """
 
 import ctypes

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from ...speech.ctc import encode_text, normalise
 from ...speech.features import SAMPLE_RATE, features, frame_count, output_frames
+from ...speech.warp import warp_bands
 
 LONGEST_S, SHORTEST_S = 17.0, 0.25
 FEWEST = 8  # rows of a batch, however long: a step of a recurrent layer takes as long for fewer
-SPEEDS = (0.88, 1.14)
+SPEEDS = (0.85, 1.17)
+WARPED = 0.6  # share of the utterances that another vocal tract speaks
 TIME_MASKS, BAND_MASKS = 2, 1
 
 
@@ -147,7 +149,10 @@ def make_batch(utterances: Sequence[Utterance], bands: int, random: np.random.Ge
         if output_frames(frame_count(len(audio))) < needed_frames(sequence):
             audio = plain
         frames = features(audio, bands)
-        spectra.append(frames if random is None else mask_bands(frames, random))
+        if random is not None:
+            frames = warp_bands(frames, random) if random.random() < WARPED else frames
+            mask_bands(frames, random)
+        spectra.append(frames)
         tokens.append(sequence)
     lengths = np.array([len(s) for s in spectra], np.int64)
     frames = np.zeros((len(spectra), int(lengths.max()), bands), np.float32)

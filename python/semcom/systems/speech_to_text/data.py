@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ...media.inputs import MANIFEST, list_inputs
 from ...media.speech import read_speech
 from ...speech.filterbanks import BANDS, log_mel, stacked
+from ...speech.warp import between, warp_bands
 from ...text.alphabet import encode_text, normalise
 from ...text.vocabulary import EOS, PAD, Vocabulary
 
 LONGEST_S, SHORTEST_S = 17.0, 0.25
 ROWS = 40  # of a batch, at most
-STRETCH, WARP = (0.85, 1.18), (0.87, 1.13)
+STRETCH = (0.85, 1.18)
 SPEEDS = (17, 18, 19, 21, 22, 23)  # in twentieths: pitch, vocal tract and speed together, like another voice
 TIME_MASKS, BAND_MASKS = 2, 1
 
@@ -57,16 +58,6 @@ def load(folder: Path, split: str, random: np.random.Generator | None = None) ->
     return found
 
 
-def between(values: Powers, places: NDArray[np.float64], axis: int) -> Powers:
-    """Linear interpolation along an axis at `places`, which are clipped to it."""
-    last = values.shape[axis] - 1
-    at = np.clip(places, 0, last)
-    low = np.minimum(at.astype(np.int64), max(0, last - 1))
-    share = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(2)])
-    high = np.minimum(low + 1, last)
-    return values.take(low, axis) * (1 - share) + values.take(high, axis) * share
-
-
 def augment(powers: Powers, random: np.random.Generator) -> Powers:
     """Another speed and another vocal tract, sometimes noise of 5 to 40 dB: all of it on log-mel bands [N, 40]."""
     out = powers
@@ -74,7 +65,7 @@ def augment(powers: Powers, random: np.random.Generator) -> Powers:
         frames = max(4, round(len(out) * random.uniform(*STRETCH)))
         out = between(out, np.linspace(0, len(out) - 1, frames), 0)
     if random.random() < 0.7:
-        out = between(out, np.arange(BANDS) * random.uniform(*WARP) + random.uniform(-1, 1), 1)
+        out = warp_bands(out, random)
     if random.random() < 0.4:
         mean = float(np.log(np.exp(out).mean()))
         tilt = np.linspace(0.5, -0.5, BANDS) * random.uniform(-1, 3)
