@@ -32,7 +32,8 @@ class Message:
 
     `data` is uint8 [H, W, 3] for `kind` "image", float32 [N] in [-1, 1] for "speech", UTF-8 bytes, uint8 [N],
     for "text". `meta` holds what belongs to it: `name`; for speech `sample_rate`, for a sent utterance `transcript`
-    where somebody wrote down what is said and `emotion` where somebody named one, for a received one `text`, what was recognised.
+    where somebody wrote down what is said and `emotion` where somebody named one, for a received one `text`, what was
+    recognised.
     """
 
     kind: str

@@ -41,7 +41,7 @@ def test_a_tone_stands_in_its_band_at_its_level():
     edges = mel.mel_to_hz(np.linspace(0, mel.hz_to_mel(8000.0), 82))
     band = int(frames.mean(0).argmax())
     assert edges[band] < 1000 < edges[band + 2]
-    # the peak of a sine of amplitude a in a Hann window of N samples is a N / 4; unit area: a band's height is 2 / width
+    # a sine of amplitude a has its peak at a N / 4 in a Hann window of N samples; unit area: a band is 2 / width high
     height = 2 / (edges[band + 2] - edges[band])
     assert 0.5 < np.exp(frames[:, band]).mean() / (0.5 * 1024 / 4 * height) < 2.1
 

@@ -31,8 +31,8 @@ VOICED = 0.5  # of the normalised autocorrelation
 HOP = 256
 # Mean and spread of the raw numbers over the training speech of LibriSpeech, RAVDESS and kathleen.
 MEAN = np.array(
-    [5.138, -1.391, 1.103, -3.577, 10.719, -1.109, 2.348, -1.454, -0.532, -1.148, -1.175, -0.806, -0.355, -0.742, -0.267,
-     -0.516], np.float32,
+    [5.138, -1.391, 1.103, -3.577, 10.719, -1.109, 2.348, -1.454, -0.532, -1.148, -1.175, -0.806, -0.355, -0.742,
+     -0.267, -0.516], np.float32,
 )  # fmt: skip
 SPREAD = np.array(
     [0.323, 0.448, 0.677, 1.039, 3.03, 2.248, 1.559, 1.533, 0.918, 0.924, 0.865, 0.686, 0.64, 0.593, 0.673, 0.597],
