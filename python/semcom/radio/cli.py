@@ -21,12 +21,12 @@ TX_EXAMPLES = """examples:
   semcom rx --from zmq:tcp://127.0.0.1:5555 --output out --messages 1        (in another terminal)
   semcom tx ncsc --input photo.png --to zmq:tcp://127.0.0.1:5555 --mcs qpsk-1/12 --esn0-db -5
   semcom tx deepsc_st --input speech/ --to file:air.sigmf-meta --impair examples/radio/air.yml --esn0-db 10
-  semcom tx ncsc --input photo.png --to uhd:type=b200 --frequency 868.3M --gain 40 --transmit --repeat 10
+  semcom tx ncsc --input photo.png --to uhd:type=b200 --frequency 2450M --gain 40 --transmit --repeat 10
 """
 RX_EXAMPLES = """examples:
   semcom rx --from zmq:tcp://127.0.0.1:5555 --output out --messages 24 --originals photos/
   semcom rx --from file:air.sigmf-meta --output out
-  semcom rx --from soapy:driver=hackrf --frequency 868.3M --output out --timeout 60
+  semcom rx --from soapy:driver=hackrf --frequency 2450M --output out --timeout 60
 """
 DEFAULT_GAP_S = 0.04
 
