@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`semcom tx` and `semcom rx`: what goes in at one end comes out at the other: pipes, recordings, bad air."""
 
+import csv
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from gnuradio.semcom.cli import main
 from gnuradio.semcom.links import Link
 from gnuradio.semcom.media.images import read_image
 from gnuradio.semcom.media.photographs import packaged_photograph
+from gnuradio.semcom.media.recordings import packaged_recordings
 from gnuradio.semcom.media.speech import write_wav
 from gnuradio.semcom.message import Message
 from gnuradio.semcom.phy.burst import Header, transmit
@@ -22,10 +26,11 @@ from gnuradio.semcom.phy.channel import noise
 from gnuradio.semcom.phy.header import name_id
 from gnuradio.semcom.radio import sigmf
 from gnuradio.semcom.systems import registry
+from gnuradio.semcom.systems.speech_to_text.recordings import spoken_commands
 
 AIR = "carrier_offset: 2e-3\nsampling_offset_ppm: 30\nmultipath: {profile: TDL-D, delay_spread: 0.5}\n"
 LIMIT_S = 120
-SYSTEMS = ("deepjscc", "vq_deepsc", "webp", "deepsc_st", "speech_to_text", "speech_transceiver")
+SYSTEMS = ("deepjscc", "vq_deepsc", "webp", "deepsc_st", "speech_to_text", "speech_transceiver", "hascom")
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +219,34 @@ def test_every_kind_of_system_goes_through(folder, system):
     (record,) = records(folder / "out")
     assert record["delivered"] and record["system"] == system and record["files"]
     assert (record["mcs"] is None) == (entry.payload == "symbols")
+
+
+@pytest.mark.slow  # a minute: three recognisers start in two processes each
+@pytest.mark.parametrize("system", ["deepsc_st", "speech_to_text", "hascom"])
+@pytest.mark.parametrize(("esn0_db", "mcs"), [(-5.0, "qpsk-1/12"), (10.0, "qpsk-1/2")])
+def test_speech_comes_through_two_processes_and_again_from_the_recording(folder, system, esn0_db, mcs):
+    speech = folder / "a.flac"
+    domain = system == "speech_to_text"
+    source = Path(spoken_commands()) if domain else packaged_recordings()
+    row = next(csv.DictReader((source / "MANIFEST.tsv").read_text().splitlines(), delimiter="\t"))
+    shutil.copy(source / row["file"], speech)
+    speech.with_suffix(".txt").write_text(row["transcript"])
+    target = f"zmq:tcp://127.0.0.1:{free_port()}"
+    coded = ["--mcs", mcs] if system == "hascom" else []
+    sender = process(
+        "tx", system, "--input", speech, "--to", target, "--impair", folder / "air.yml", "--esn0-db", esn0_db, *coded
+    )
+    options = ["--messages", 1, "--originals", speech, "--record", folder / "r.sigmf-meta", "--timeout", LIMIT_S]
+    assert rx(folder, *options, source=target) == 0
+    assert sender.wait(LIMIT_S) == 0, sender.stderr.read()
+    sender.stderr.close()
+    (record,) = records(folder / "out")
+    assert record["delivered"] and record["system"] == system and record["files"]
+    assert record["metrics"]["cer"] < 0.6  # the small models' own errors; without the message it is 1
+    assert rx(folder, source=f"file:{folder}/r.sigmf-meta", out="again") == 0
+    (again,) = records(folder / "again")
+    for first, second in zip(record["files"], again["files"], strict=True):
+        assert (folder / "out" / first).read_bytes() == (folder / "again" / second).read_bytes()
 
 
 def test_udp_brings_a_picture(folder):
