@@ -61,7 +61,7 @@ def rates(pairs: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def errors(coder: Codec, folders: list[Path], with_beam: bool, limit: int) -> dict[str, Any]:
-    """Error rates without a channel and over channels; with the n-gram without one and over AWGN at 4 dB."""
+    """Greedy error rates without a channel and over channels; with the n-gram without one and over AWGN."""
     result: dict[str, Any] = {}
     for folder in folders:
         speech = load(folder, "test")[: limit or None]
@@ -76,13 +76,13 @@ def errors(coder: Codec, folders: list[Path], with_beam: bool, limit: int) -> di
             return found
 
         def read(scores: list[Floats], ngram: bool, wanted: list[str] = texts) -> dict[str, Any]:
-            return rates([(t, coder.text(s, ngram)) for t, s in zip(wanted, scores, strict=True)])
+            return rates([(t, coder.text(s) if ngram else greedy(s)) for t, s in zip(wanted, scores, strict=True)])
 
         row: dict[str, Any] = {"utterances": len(speech), "characters": sum(map(len, texts))}
         row["noiseless"] = read(logits, False)
         if with_beam:
             row["noiseless_beam"] = read(logits, True)
-            row["awgn_4_db_beam"] = read(over("awgn", 4), True)
+            row["awgn_beam"] = {str(esn0_db): read(over("awgn", esn0_db), True) for esn0_db in ESN0_DB["awgn"]}
         for channel, points in ESN0_DB.items():
             row[channel] = {str(esn0_db): read(over(channel, esn0_db), False) for esn0_db in points}
         result[folder.name] = row

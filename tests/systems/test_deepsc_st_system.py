@@ -29,9 +29,9 @@ def over_awgn(symbols: np.ndarray, esn0_db: float, seed: int = 0) -> Received:
     return Received(symbols=noisy, noise_var=np.full(symbols.size, variance, np.float32))
 
 
-@pytest.fixture(params=["open", "domain", "domain-beam"])
+@pytest.fixture(params=["open", "domain", "domain-greedy"])
 def model(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param.removesuffix("-beam") not in available("deepsc_st"):
+    if request.param.removesuffix("-greedy") not in available("deepsc_st"):
         pytest.skip("not installed")
     yield request.param
 

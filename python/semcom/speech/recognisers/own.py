@@ -14,25 +14,25 @@ from .base import Recogniser
 
 SYSTEM = "deepsc_st"
 PART = "recogniser"
-BEAM = "-beam"  # ends the name of a recogniser that reads its logits by a beam search with the model's n-gram
+GREEDY = "-greedy"  # ends the name of a recogniser that reads its logits without the model's n-gram
 NGRAM = "ngram.npz"
 Floats = NDArray[np.float32]
 
 
 def own_names() -> list[str]:
-    """The trained models that are here, `open` first, then each again with a beam search."""
+    """The trained models that are here, `open` first, then each again without its n-gram."""
     trained = sorted(zoo.available(SYSTEM), key=lambda name: (name != "open", name))
-    return [*trained, *(name + BEAM for name in trained)]
+    return [*trained, *(name + GREEDY for name in trained)]
 
 
 def model_of(name: str) -> str:
     """The model that a recogniser's name stands for."""
-    return name.removesuffix(BEAM)
+    return name.removesuffix(GREEDY)
 
 
 class OwnRecogniser(Recogniser):
     """A model folder with a graph `recogniser`: frames [1, T, bands] to logits [1, L, 29] and the last hidden layer
-    [1, L, H]. Greedy decoding, or a beam search where the name says so."""
+    [1, L, H]. A beam search with the model's n-gram, or greedy decoding where it has none or the name says so."""
 
     def __init__(self, name: str, device: str = "auto") -> None:
         self.name, self.device = name, device
@@ -78,12 +78,10 @@ class OwnRecogniser(Recogniser):
         return self.text(self.logits(speech)) if speech.size else ""
 
     def text(self, logits: Floats) -> str:
-        """What logits or log-probabilities [L, 29] say. ValueError where a beam search has no n-gram."""
-        if not self.name.endswith(BEAM):
+        """What logits or log-probabilities [L, 29] say."""
+        if self.name.endswith(GREEDY) or NGRAM not in self.model.card["files"]:
             return greedy(logits)
         if self._ngram is None:
-            if NGRAM not in self.model.card["files"]:
-                raise ValueError(f"the model {model_of(self.name)} of {SYSTEM} has no {NGRAM}")
             self._ngram = CharacterNgram.from_arrays(self.model.arrays(NGRAM))
         options = self.model.card.get("beam", {})
         doubted = logits * options.get("scale", 1.0)  # as in systems/deepsc_st/codec.py: rivals read no worse

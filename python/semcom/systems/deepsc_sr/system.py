@@ -55,7 +55,7 @@ class DeepScSr(System):
         return self._network.encode(message, request)
 
     def decode(self, received: Received, meta: Meta, model: str = "", device: str = "auto") -> tuple[Message, int]:
-        """What was read, by greedy decoding."""
+        """What was read."""
         return self._network.decode(received, meta, model, device)
 
 

@@ -56,16 +56,11 @@ class Codec:
         told = [variances[None]] if self.adaptive else []
         return self.model.run("channel_decoder", values[None], *told)[0][0]
 
-    def text(self, logits: Floats, with_ngram: bool = False) -> str:
-        """What logits [L, 29] say: by greedy decoding, or by a beam search with the model's n-gram.
-
-        ValueError where the model has no n-gram.
-        """
-        if not with_ngram:
-            return greedy(logits)
+    def text(self, logits: Floats) -> str:
+        """What logits [L, 29] say: by a beam search with the model's n-gram, by greedy decoding where it has none."""
         if self._ngram is None:
             if NGRAM not in self.model.card["files"]:
-                raise ValueError(f"the model {self.model.folder.name} of deepsc_st has no {NGRAM}")
+                return greedy(logits)
             self._ngram = CharacterNgram.from_arrays(self.model.arrays(NGRAM))
         options = self.model.card.get("beam", {})
         doubted = logits * options.get("scale", 1.0)  # networks are surer of themselves than they are right

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...message import Message, Meta, Payload, Received, text_message
+from ...speech.ctc import greedy
 from ...speech.features import symbol_count
 from ...zoo import available
 from ..base import Request, System
@@ -15,7 +16,7 @@ from ..base import Request, System
 if TYPE_CHECKING:
     from .codec import Codec
 
-BEAM = "-beam"
+GREEDY = "-greedy"
 DEFAULT_ESN0_DB = 8.0  # what the transmitter takes the channel to be where nobody tells it: the paper's training
 
 
@@ -30,10 +31,10 @@ class DeepScSt(System):
     snr_aware = True
 
     def models(self) -> list[str]:
-        """Trained variants that are installed, `open` first; each also as `<variant>-beam`, the same weights read by a
-        beam search with the variant's n-gram."""
+        """Trained variants that are installed, `open` first; each also as `<variant>-greedy`: the same weights read
+        without the beam search and the variant's n-gram, as in the paper."""
         trained = sorted(available(self.name), key=lambda name: (name != "open", name))
-        return [*trained, *(name + BEAM for name in trained)]
+        return [*trained, *(name + GREEDY for name in trained)]
 
     def check(self, request: Request) -> None:
         """Also refuses a quality, a limit in bits and an installation without models."""
@@ -64,12 +65,13 @@ class DeepScSt(System):
     def decode(self, received: Received, meta: Meta, model: str = "", device: str = "auto") -> tuple[Message, int]:
         """What was read; the length comes from the number of symbols. Nothing read is legal."""
         coder = self._codec(model, device)
-        return text_message(coder.text(coder.decode(received.symbols, received.noise_var), model.endswith(BEAM))), 0
+        logits = coder.decode(received.symbols, received.noise_var)
+        return text_message(greedy(logits) if model.endswith(GREEDY) else coder.text(logits)), 0
 
     def _codec(self, model: str, device: str) -> Codec:
         from .codec import codec
 
-        return codec((model or self.models()[0]).removesuffix(BEAM), device)
+        return codec((model or self.models()[0]).removesuffix(GREEDY), device)
 
 
 SYSTEM = DeepScSt()
