@@ -14,7 +14,8 @@ from gnuradio.semcom.paths import grc_environment
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.grc"))
 WINDOWS = [example for example in EXAMPLES if "generate_options: qt_gui" in example.read_text()]
-SPEECH_OUT = ("deepsc_s", "enhance_deepsc_s", "deepsc_s_enhance", "sc_hest", "speech_codec")  # nobody need read it
+# speech comes out, which nobody need read
+SPEECH_OUT = ("deepsc_s", "enhance_deepsc_s", "deepsc_s_enhance", "sc_hest", "speech_codec", "hascom_multi")
 HEADLESS = [example for example in EXAMPLES if example not in WINDOWS]
 
 

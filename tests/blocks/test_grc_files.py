@@ -72,7 +72,9 @@ def test_defaults_make_a_block_with_the_described_ports(path):
         shown = [p for p in ports if "hide" not in p or not eval(p["hide"][2:-1], {}, values)]
         assert len(shown) == count
     if hasattr(made, "_readers"):
-        inputs = [port for port in block.get("inputs", []) if "hide" not in port or "symbols" in port["hide"]]
+        every = block.get("inputs", [])
+        gone = ["hide" in port and eval(port["hide"][2:-1], {}, values) for port in every]
+        inputs = [p for p, away in zip(every, gone, strict=True) if not away or "symbols" in p["hide"]]
         types = [port["dtype"] for port in inputs if port["domain"] == "stream"]
         sizes = [DTYPES[eval(name[2:-1], {}, values) if name.startswith("${") else name] for name in types]
         assert sizes == [reader.port.dtype.__name__ for reader in made._readers]
