@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
 FLOWGRAPH ?=
+BENCHMARKS := bench packets link native radio_speed deepjscc vq_deepsc speech speech_to_text "hascom speed"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo speech setup test test-all test-gpu grc bench cross-check lint fresh-check clean
@@ -36,7 +37,7 @@ grc: ## GNU Radio Companion with our blocks (FLOWGRAPH=examples/ncsc.grc)
 	@.venv/bin/semcom grc $(FLOWGRAPH)
 
 bench: setup ## speed and memory against the limits we promise
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(PYTHON) "$$script"; done
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; set -- $$name; $(PYTHON) benchmarks/$$1.py $${2:-}; done
 
 cross-check: setup ## the PHY against the public package sionna-no-rt, in an environment of its own
 	@tools/cross_check.sh
