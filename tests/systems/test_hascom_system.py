@@ -150,12 +150,12 @@ def test_silence_is_sent_as_a_pause():
 
 def test_all_bits_and_all_symbols(said, speech):
     digital = SYSTEM.payload_of(said, speech, Request(model="small-digital"))
-    assert len(digital.symbols) == 0 and len(digital.bits) == 192 + 240
+    assert len(digital.symbols) == 0 and len(digital.bits) == 144 + 240
     style = codec("small").style(speech)
     phonemes, found = SYSTEM.arrived(arrived(digital), modes.parse("small-digital"), codec("small"))
-    assert phonemes.tolist() == said.tolist() and codec("small").style_encoder.cosine(style, found) > 0.97
+    assert phonemes.tolist() == said.tolist() and codec("small").style_encoder.cosine(style, found) > 0.95
     analog = SYSTEM.payload_of(said, speech, Request(model="small-analog"))
-    assert len(analog.bits) == 0 and len(analog.symbols) == 64 + 120
+    assert len(analog.bits) == 0 and len(analog.symbols) == 64 + 240
     phonemes, found = SYSTEM.arrived(arrived(analog, 20.0), modes.parse("small-analog"), codec("small"))
     assert phonemes.tolist() == said.tolist() and codec("small").style_encoder.cosine(style, found) > 0.97
 

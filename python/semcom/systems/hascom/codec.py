@@ -25,8 +25,8 @@ LOST_FRAMES = 6  # of a phoneme nobody received: about the mean, so that what fo
 MOST_FRAMES = 40  # of one phoneme
 NOISE_SEED = 0x4A5C
 LONGEST_S = 120.0
-QUANTISED_BITS = 4  # of a coordinate of the style, where it is sent as bits
-QUANTISED_RANGE = 0.6
+QUANTISED_BITS = 3  # of a coordinate of the style, where it is sent as bits
+QUANTISED_RANGE = 0.5
 STEPS = 4
 
 Floats = NDArray[np.float32]
@@ -70,7 +70,7 @@ class Codec:
         return np.asarray(self.model.run("jscc_decoder", values)[0][0], np.float32)
 
     def style_bits(self, style: Floats) -> NDArray[np.uint8]:
-        """The style's 48 coordinates with 4 bits each, uint8 [192]."""
+        """The style's 48 coordinates with 3 bits each, uint8 [144]."""
         coordinates = np.einsum("hrd,hd->hr", self.bases, style.reshape(2, -1)).reshape(-1)
         levels = 1 << QUANTISED_BITS
         index = np.clip((coordinates / QUANTISED_RANGE + 1) / 2 * levels, 0, levels - 1).astype(np.int64)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..training import Stop, log_row, read_checkpoint, write_aside
 from . import forward
 from .alignment import search
 from .data import Utterance
 from .network import BANDS, CENTRE, SPREAD, mask, spread
 from .paper import PaperHascom
-from .train import RECEIVED_SHARE, batches, jscc_stage, log, received, style_stage, tensors, write_aside
+from .train import RECEIVED_SHARE, batches, jscc_stage, received, style_stage, tensors
 
 SEGMENT = 128  # frames, a multiple of 4
 
@@ -76,24 +76,16 @@ def train_paper(
         model.load_state_dict(torch.load(start, weights_only=True))
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.998), eps=1e-9)
     step, elapsed = 0, 0.0
-    checkpoint = output / "checkpoint.pt"
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+    state = read_checkpoint(output) if resume else None
+    if state:
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         step, elapsed = state["step"], state["elapsed_s"]
     generator = torch.Generator().manual_seed(seed + step)
     source = batches(utterances, set(), np.random.default_rng([seed, step]))
-    begun, stopping, last = time.time() - elapsed, False, time.time()
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    begun, stop, last = time.time() - elapsed, Stop(), time.time()
     model.train()
-    while not stopping and elapsed < time_budget_s:
+    while not stop and elapsed < time_budget_s:
         chosen = next(source)
         style = styles[chosen]
         if elapsed > (1 - RECEIVED_SHARE) * time_budget_s:
@@ -108,15 +100,15 @@ def train_paper(
         elapsed = time.time() - begun
         if step % 20 == 0:
             values_now = {name: float(value.detach()) for name, value in parts.items()}
-            log(output, {"step": step, "elapsed_s": round(elapsed, 1), **values_now})
+            log_row(output, {"step": step, "elapsed_s": round(elapsed, 1), **values_now})
         if time.time() - last > 300:
-            save(checkpoint, model, optimiser, step, elapsed)
+            save(output, model, optimiser, step, elapsed)
             last = time.time()
-    save(checkpoint, model, optimiser, step, elapsed)
+    save(output, model, optimiser, step, elapsed)
 
 
-def save(path: Path, model: PaperHascom, optimiser: torch.optim.Optimizer, step: int, elapsed_s: float) -> None:
+def save(output: Path, model: PaperHascom, optimiser: torch.optim.Optimizer, step: int, elapsed_s: float) -> None:
     """The checkpoint, and weights.pt beside it."""
     state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-    write_aside(path, {**state, "step": step, "elapsed_s": elapsed_s})
-    write_aside(path.with_name("weights.pt"), model.state_dict())
+    write_aside(output / "checkpoint.pt", {**state, "step": step, "elapsed_s": elapsed_s})
+    write_aside(output / "weights.pt", model.state_dict())

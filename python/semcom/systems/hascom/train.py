@@ -7,19 +7,16 @@ and diffusion with styles as sent; IIb the same with styles as received. A stage
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import signal
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..training import Run, half_cosine, log_row, read_checkpoint, write_aside
 from . import forward
 from .data import Utterance, load, prepare
 from .network import BANDS, CENTRE, SPREAD, Hascom, mask, spread
@@ -37,13 +34,6 @@ KEPT = 24  # utterances of the first folder that tell how it goes
 LEARNING_RATE = {"small": 1.5e-3, "paper": 1e-4}
 
 
-def write_aside(path: Path, state: object) -> None:
-    """Save so that a kill in the middle leaves the old file."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
-
-
 def style_stage(output: Path, utterances: Sequence[Utterance], seed: int) -> np.ndarray:
     """Styles [n, 512] of the utterances, by the style encoder in `output`, which is trained first if it is not there.
 
@@ -53,7 +43,7 @@ def style_stage(output: Path, utterances: Sequence[Utterance], seed: int) -> np.
     path = output / "style.pt"
     if not path.exists():
         result = train_style(network, utterances, STYLE_STEPS, seed)
-        log(output, {"stage": "style", "emotion_accuracy": result.emotion, "speaker_accuracy": result.speaker})
+        log_row(output, {"stage": "style", "emotion_accuracy": result.emotion, "speaker_accuracy": result.speaker})
         write_aside(path, network.state_dict())
     network.load_state_dict(torch.load(path, weights_only=True))
     styles = embed(network, [prepared(u.mel) for u in utterances])
@@ -68,17 +58,10 @@ def jscc_stage(output: Path, styles: np.ndarray, seed: int) -> StyleJscc:
     path = output / "jscc.pt"
     if not path.exists():
         errors = train_jscc(jscc, styles, JSCC_STEPS, seed)
-        log(output, {"stage": "I", "mean_squared_error": [round(e, 7) for e in errors]})
+        log_row(output, {"stage": "I", "mean_squared_error": [round(e, 7) for e in errors]})
         write_aside(path, jscc.state_dict())
     jscc.load_state_dict(torch.load(path, weights_only=True))
     return jscc.eval()
-
-
-def log(output: Path, row: dict[str, Any]) -> None:
-    """A line of log.jsonl, printed too."""
-    with (output / "log.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")
-    print(json.dumps(row), flush=True)
 
 
 def batches(utterances: Sequence[Utterance], kept: set[int], random: np.random.Generator) -> Iterator[list[int]]:
@@ -235,57 +218,36 @@ def train_small(
     model = Hascom()
     if start:
         model.load_state_dict(torch.load(start, weights_only=True))
-    average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
-    step, elapsed, best = 0, 0.0, math.inf
-    checkpoint = output / "checkpoint.pt"
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
-        best = state["best"]
-    random = np.random.default_rng([seed, step])
-    generator = torch.Generator().manual_seed(seed + step)
+    state = read_checkpoint(output) if resume else None
+    best: float = state["best"] if state else math.inf
+    run = Run(output, model, optimiser, time_budget_s, state, decay=0.999, save_every_s=180, check_every_s=CHECK_S)
+    random = np.random.default_rng([seed, run.step])
+    generator = torch.Generator().manual_seed(seed + run.step)
     main = [n for n, u in enumerate(utterances) if u.source == 0]
     kept = [main[i] for i in np.random.default_rng(1).permutation(len(main))[: min(KEPT, len(main) // 4)]]
     source = batches(utterances, set(kept), random)
     teacher = Styles(utterances, styles, random)
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
 
     def save() -> None:
-        state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed, "best": best})
+        run.save_checkpoint(best=best)
 
     def check(final: bool) -> None:
         nonlocal best
-        own = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(average)
-        found = validate(model, [utterances[n] for n in kept], styles[kept])
-        model.load_state_dict(own)
-        stage = "IIb" if elapsed > (1 - RECEIVED_SHARE) * time_budget_s else "IIa"
-        log(output, {"stage": stage, "step": step, "elapsed_s": round(elapsed, 1), "final": final, **found})
+        with run.averaged():
+            found = validate(model, [utterances[n] for n in kept], styles[kept])
+        stage = "IIb" if run.elapsed_s > (1 - RECEIVED_SHARE) * time_budget_s else "IIa"
+        where = {"stage": stage, "step": run.step, "elapsed_s": round(run.elapsed_s, 1)}
+        log_row(output, {**where, "final": final, **found})
         total = sum(found.values())
         if total < best:  # an hour of speech is soon known by heart: the best weights are kept, not the last
             best = total
-            write_aside(output / "weights.pt", average)
+            write_aside(output / "weights.pt", run.average)
 
-    begun = time.time() - elapsed
-    last_save = last_check = time.time()
     running: dict[str, float] = {}
-    model.train()
-    while not stopping and elapsed < time_budget_s:
-        share = min(1.0, elapsed / time_budget_s)
-        rate = learning_rate * min(1.0, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    for share in run.shares():
+        rate = learning_rate * min(1.0, (run.step + 1) / 200) * half_cosine(share, 0.02)
+        run.set_rate(rate)
         chosen = next(source)
         style = teacher.of(chosen)
         if share > 1 - RECEIVED_SHARE:
@@ -295,29 +257,13 @@ def train_small(
             parts = losses(model, [utterances[n] for n in chosen], style, generator)
         objective = sum(parts.values())
         assert isinstance(objective, Tensor)
-        optimiser.zero_grad(set_to_none=True)
-        objective.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        step += 1
-        keep = min(0.999, 1 - 1 / (step / 10 + 1))
-        with torch.no_grad():
-            for key, value in model.state_dict().items():
-                average[key].lerp_(value, 1 - keep)
-        now = time.time()
-        elapsed = now - begun
+        norm = run.update(objective)
         for name, part in parts.items():
             value = float(part.detach())
             running[name] = 0.98 * running.get(name, value) + 0.02 * value
-        if step % 50 == 0:
+        if run.step % 50 == 0:
             text = " ".join(f"{name} {value:.3f}" for name, value in running.items())
-            print(f"step {step} {elapsed:.0f} s rate {rate:.1e} norm {float(norm):.2f} {text}", flush=True)
-        if now - last_save > 180:
-            save()
-            last_save = now
-        if now - last_check > CHECK_S:
-            check(False)
-            last_check = time.time()
-    check(not stopping)
+            print(f"step {run.step} {run.elapsed_s:.0f} s rate {rate:.1e} norm {norm:.2f} {text}", flush=True)
+        run.when_due(save, check)
+    check(not run.stop)
     save()
