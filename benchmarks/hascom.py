@@ -39,6 +39,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from PIL import Image
 
 from gnuradio.semcom.bench.intervals import Metric, mean, ratio
 from gnuradio.semcom.links import Link
@@ -82,8 +83,8 @@ TARGET = 5e-3  # block errors at the threshold
 # Schemes of the sweeps, the information bits of a block with its CRC (phonemes of 1.5 s, these and a style as bits,
 # half an utterance of Codec 2, a full block) and where to look for the threshold in dB; then what the limit asks for.
 BLOCKS = (
-    ("qpsk-1/2", 132, (0.0, 3.5)), ("qpsk-2/3", 324, (2.0, 5.0)), ("64qam-2/3", 856, (12.5, 15.0)),
-    ("16qam-1/3", 1536, (2.5, 4.5)), ("qpsk-1/12", 132, (-9.0, -5.0)),
+    ("qpsk-1/2", 132, (0.0, 3.5)), ("qpsk-2/3", 276, (2.0, 5.0)), ("64qam-2/3", 856, (12.5, 15.0)),
+    ("16qam-1/3", 1536, (2.5, 4.5)), ("qpsk-1/6", 132, (-6.0, -1.0)), ("qpsk-1/12", 132, (-9.0, -5.0)),
 )  # fmt: skip
 PROMISED = (("qpsk-1/12", 132, -5.0), ("qpsk-1/2", 132, 5.0), ("16qam-1/3", 132, 5.0))
 CHANNELS = {"awgn": "AWGN", "rayleigh": "Rayleigh"}
@@ -384,7 +385,7 @@ def mels(data: Path, folder: Path) -> dict[str, Any]:
     spoken = with_edges(sounds.phonemes(message.meta["transcript"]))
     few, many = coder.speak(spoken, style, 4), coder.speak(spoken, style, 50)
     pyplot = plotter()
-    canvas, axes = pyplot.subplots(5, 1, figsize=(10, 13))
+    canvas, axes = pyplot.subplots(5, 1, figsize=(9, 13), height_ratios=(1, 1, 1, 1, 2.4))
     pictures = (
         (sent, "Figure 5: sent"), (few.mu, "Figure 6: prior of the phonemes, as the text encoder has it"),
         (few.mel, "Figure 7: after 4 steps"), (many.mel, "after 50 steps"),
@@ -402,7 +403,7 @@ def mels(data: Path, folder: Path) -> dict[str, Any]:
             last.set_yticks(order - 0.5, [sounds.SYMBOLS[p] for p in phonemes[kept]], fontsize=6)
     last.set(title="Figure 8: alignment", ylabel="phoneme", xlabel="frame of 16 ms")
     last.legend()
-    save(canvas, folder / "hascom_figures5_8.png")
+    save(canvas, folder / "hascom_figures5_8.png", 128)
     return {}
 
 
@@ -452,7 +453,7 @@ def panel(
         silent = np.array([p["metrics"]["delivered"]["value"] < 0.5 for p in mine])
         settings, first = mine[0]["settings"], number == 0
         colour = f"C{number}"
-        axis.plot(x, y, "-", color=colour, lw=2.2 if first else 1.3, zorder=3 if first else 2)
+        axis.plot(x, y, "-", color=colour, lw=2.2 if first or name.startswith("hascom") else 1.2)
         axis.plot(x[~silent], y[~silent], "o", color=colour, ms=5)
         axis.plot(x[silent], y[silent], "o", color=colour, ms=6, mfc="white")
         axis.plot([], [], "o-", color=colour, ms=5, label=name)
@@ -484,17 +485,20 @@ def finish(canvas: Any, axis: Any, path: Path) -> None:
     axis.plot([], [], "k-", lw=1, label=f"digital threshold, {TARGET:.1%} of the blocks lost (AWGN)")
     axis.plot([], [], "k--", lw=1, label="its bound, normal approximation at that block length")
     axis.plot([], [], "ko", ms=6, mfc="white", label="less than half of the utterances delivered")
-    canvas.tight_layout(rect=(0, 0.12 if canvas.get_figheight() > 6 else 0.2, 1, 1))
+    canvas.tight_layout(rect=(0, 0.09 if canvas.get_figheight() > 6 else 0.15, 1, 1))
     canvas.legend(*axis.get_legend_handles_labels(), loc="lower center", ncols=4, fontsize=8)
     save(canvas, path)
 
 
-def save(canvas: Any, path: Path) -> None:
-    """The file."""
+def save(canvas: Any, path: Path, colours: int = 0) -> None:
+    """The file, with few colours where they are many."""
     if not canvas.legends:
         canvas.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, dpi=80)
+    if colours:
+        with Image.open(path) as picture:
+            picture.convert("RGB").quantize(colours).save(path, optimize=True)
     print(path)
 
 
