@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..training import Run, half_cosine, read_checkpoint
 from .crops import Crops, Picture, load_photographs
 from .export import restore
 from .geometry import PLANES, STRIDE
@@ -93,54 +90,29 @@ def train(
     torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
     model = DeepJscc()
-    checkpoint = output / "checkpoint.pt"
-    step, elapsed = 0, 0.0
     if start:
         model.load_state_dict(restore(start) if start.is_dir() else torch.load(start, weights_only=True))
     else:
         model.start_linear(pictures, seed)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
-        torch.manual_seed(seed + step)
-    crops = Crops(pictures, SIDE, seed + step)
-    random = np.random.default_rng([seed, step])
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-    def save() -> None:
-        state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed})
-        write_aside(output / "weights.pt", average)
+    state = read_checkpoint(output, device) if resume else None
+    run = Run(
+        output, model, optimiser, time_budget_s, state, decay=0.9995, save_every_s=90, check_every_s=420
+    )  # fmt: skip
+    if state:
+        torch.manual_seed(seed + run.step)
+    crops = Crops(pictures, SIDE, seed + run.step)
+    random = np.random.default_rng([seed, run.step])
 
     def log(final: bool) -> None:
-        kept = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(average)
-        row = {"step": step, "elapsed_s": round(elapsed, 1), "final": final, "validation": validate(model, validation)}
-        model.load_state_dict(kept)
-        with (output / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        with run.averaged():
+            run.log(final, validation=validate(model, validation))
 
-    begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
     running = 0.0
-    model.train()
-    while not stopping and elapsed < time_budget_s:
-        share = elapsed / time_budget_s
-        rate = learning_rate * min(1.0, (step + 1) / 300) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    for share in run.shares():
+        rate = learning_rate * min(1.0, (run.step + 1) / 300) * half_cosine(share)
+        run.set_rate(rate)
         x = torch.from_numpy(crops.batch(BATCH)).to(device).float() / 255
         x = x.contiguous(memory_format=torch.channels_last)
         esn0_db, assumed, noise_var = (t.to(device) for t in channels(BATCH, random))
@@ -150,34 +122,11 @@ def train(
             out = model(x, assumed, quality, noise_var, noise)
         error = (out - x).square().mean((1, 2, 3))
         objective = (error * 10 ** (WEIGHT_DB / 10 * (esn0_db - 7.5))).mean()
-        optimiser.zero_grad(set_to_none=True)
-        (20 * objective).backward()  # gradients of about unit norm, so that clipping is rare
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        step += 1
-        keep = min(0.9995, 1 - 1 / (step / 10 + 1))
-        with torch.no_grad():
-            for key, value in model.state_dict().items():
-                average[key].lerp_(value, 1 - keep)
-        now = time.time()
-        elapsed = now - begun
+        norm = run.update(20 * objective)  # gradients of about unit norm, so that clipping is rare
         weighted = -10 * math.log10(float(objective.detach()) + 1e-12)
-        running = weighted if step == 1 else 0.99 * running + 0.01 * weighted
-        if step % 200 == 0:
-            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} {running:.2f} dB", flush=True)
-        if now - last_save > 90:
-            save()
-            last_save = now
-        if now - last_check > 420:
-            log(False)
-            last_check = time.time()
-    save()
-    log(not stopping)
-
-
-def write_aside(path: Path, state: object) -> None:
-    """Save so that a kill in the middle leaves the old file."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+        running = weighted if run.step == 1 else 0.99 * running + 0.01 * weighted
+        if run.step % 200 == 0:
+            print(f"step {run.step} {run.elapsed_s:.0f} s rate {rate:.2e} norm {norm:.2f} {running:.2f} dB", flush=True)
+        run.when_due(run.save, log)
+    run.save()
+    log(not run.stop)
