@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...speech.deepsc_s import GROUP, PLANES
+from ..training import Run, half_cosine, read_checkpoint
 from .data import Frames, Pieces, load
 from .export import restore
 from .network import DeepScS
@@ -87,55 +84,29 @@ def train(
     torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
     model = DeepScS()
-    checkpoint = output / "checkpoint.pt"
-    step, elapsed = 0, 0.0
     if start:
         model.load_state_dict(restore(start) if start.is_dir() else torch.load(start, weights_only=True))
     else:
         model.start_linear(Pieces(recordings, FRAMES, seed).blocks(20_000))
     model = model.to(device)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(trained, lr=learning_rate)
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
-        torch.manual_seed(seed + step)
-    pieces = Pieces(recordings, FRAMES, [seed, step])
-    random = np.random.default_rng([seed, step, 1])
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-    def save() -> None:
-        state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed})
-        write_aside(output / "weights.pt", average)
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=learning_rate)
+    state = read_checkpoint(output, device) if resume else None
+    run = Run(
+        output, model, optimiser, time_budget_s, state, decay=0.999, save_every_s=90, check_every_s=240
+    )  # fmt: skip
+    if state:
+        torch.manual_seed(seed + run.step)
+    pieces = Pieces(recordings, FRAMES, [seed, run.step])
+    random = np.random.default_rng([seed, run.step, 1])
 
     def log(final: bool) -> None:
-        kept = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(average)
-        row = {"step": step, "elapsed_s": round(elapsed, 1), "final": final, "validation": validate(model, held)}
-        model.load_state_dict(kept)
-        with (output / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        with run.averaged():
+            run.log(final, validation=validate(model, held))
 
-    begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
     running = 0.0
-    model.train()
-    while not stopping and elapsed < time_budget_s and not (max_steps and step >= max_steps):
-        share = elapsed / time_budget_s
-        rate = learning_rate * min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    for share in run.shares(max_steps):
+        rate = learning_rate * min(1.0, (run.step + 1) / 200) * half_cosine(share)
+        run.set_rate(rate)
         x = torch.from_numpy(pieces.batch(BATCH)).to(device)
         esn0_db, assumed, noise_var = (t.to(device) for t in channels(BATCH, FRAMES // GROUP, random))
         quality = torch.from_numpy(random.choice(len(PLANES), BATCH, p=QUALITY_SHARES)).to(device).float()
@@ -144,33 +115,10 @@ def train(
             out = model(x, assumed, quality, noise_var, noise)
         error = (out - x).square().mean((1, 2))
         objective = (error * 10 ** (WEIGHT_DB / 10 * (esn0_db - 7))).mean()
-        optimiser.zero_grad(set_to_none=True)
-        objective.backward()
-        norm = torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        step += 1
-        keep = min(0.999, 1 - 1 / (step / 10 + 1))
-        with torch.no_grad():
-            for key, value in model.state_dict().items():
-                average[key].lerp_(value, 1 - keep)
-        now = time.time()
-        elapsed = now - begun
-        running = float(objective.detach()) if step == 1 else 0.99 * running + 0.01 * float(objective.detach())
-        if step % 100 == 0:
-            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} {running:.4f}", flush=True)
-        if now - last_save > 90:
-            save()
-            last_save = now
-        if now - last_check > 240:
-            log(False)
-            last_check = time.time()
-    save()
-    log(not stopping)
-
-
-def write_aside(path: Path, state: object) -> None:
-    """Save so that a kill in the middle leaves the old file."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+        norm = run.update(objective)
+        running = float(objective.detach()) if run.step == 1 else 0.99 * running + 0.01 * float(objective.detach())
+        if run.step % 100 == 0:
+            print(f"step {run.step} {run.elapsed_s:.0f} s rate {rate:.2e} norm {norm:.2f} {running:.4f}", flush=True)
+        run.when_due(run.save, log)
+    run.save()
+    log(not run.stop)
