@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ from ...media.inputs import list_inputs
 from ...media.texts import read_text
 from ...text.alphabet import ALPHABET, INDEX, normalise
 from ...text.deepsc import REALS, SYMBOLS
+from ..training import Run, half_cosine, read_checkpoint
 from .export import restore
 from .network import DeepScText
 
@@ -136,78 +133,39 @@ def train(
     torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
     model = DeepScText()
-    checkpoint = output / "checkpoint.pt"
-    step, elapsed = 0, 0.0
     if start:
         model.load_state_dict(restore(start) if start.is_dir() else torch.load(start, weights_only=True))
     model = model.to(device)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.98))
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
-        torch.manual_seed(seed + step)
-    batches = Batches(texts, seed + step)
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-    def save() -> None:
-        state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        files = {checkpoint: {**state, "step": step, "elapsed_s": elapsed}, output / "weights.pt": average}
-        for path, content in files.items():
-            torch.save(content, f"{path}.part")
-            os.replace(f"{path}.part", path)
+    state = read_checkpoint(output, device) if resume else None
+    run = Run(
+        output, model, optimiser, time_budget_s, state, decay=0.999, save_every_s=120, check_every_s=math.inf
+    )  # fmt: skip
+    if state:
+        torch.manual_seed(seed + run.step)
+    batches = Batches(texts, seed + run.step)
 
     def log(final: bool) -> None:
-        now = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(average)
-        row = {"step": step, "elapsed_s": round(elapsed, 1), "final": final, "validation": validate(model, validation)}
-        model.load_state_dict(now)
-        with (output / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        with run.averaged():
+            run.log(final, validation=validate(model, validation))
 
-    begun, last_save = time.time() - elapsed, time.time()
     running = 0.0
-    model.train()
-    while not stopping and elapsed < time_budget_s:
-        share = elapsed / time_budget_s
-        rate = learning_rate * min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    for share in run.shares():
+        rate = learning_rate * min(1.0, (run.step + 1) / 200) * half_cosine(share)
+        run.set_rate(rate)
         length = int(batches.random.choice(LENGTHS))
         count = BATCH * 48 // length
         tokens, variance = batches.tokens(count, length), batches.noise_var(count, length)
         noise = torch.randn(count, length, REALS)
         with torch.autocast(device, dtype=torch.bfloat16):
             objective = model.loss(tokens.to(device), variance.to(device), noise.to(device))
-        optimiser.zero_grad(set_to_none=True)
-        objective.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        step += 1
-        keep = min(0.999, 1 - 1 / (step / 10 + 1))
-        with torch.no_grad():
-            for key, value in model.state_dict().items():
-                average[key].lerp_(value, 1 - keep)
-        now = time.time()
-        elapsed = now - begun
-        running = float(objective.detach()) if step == 1 else 0.99 * running + 0.01 * float(objective.detach())
-        if step % 100 == 0:
-            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} loss {running:.4f}", flush=True)
-        if now - last_save > 120:
-            save()
-            last_save = time.time()
-        if step % 1000 == 0:
+        norm = run.update(objective)
+        running = float(objective.detach()) if run.step == 1 else 0.99 * running + 0.01 * float(objective.detach())
+        if run.step % 100 == 0:
+            at = f"step {run.step} {run.elapsed_s:.0f} s"
+            print(f"{at} rate {rate:.2e} norm {norm:.2f} loss {running:.4f}", flush=True)
+        run.when_due(run.save, log)
+        if run.step % 1000 == 0:
             log(False)
-    save()
-    log(not stopping)
+    run.save()
+    log(not run.stop)
