@@ -4,13 +4,9 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
-import os
 import random
-import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ..training import Run, half_cosine, log_row, read_checkpoint, write_aside
 from .export import restore
 from .network import Small
 from .paper import Paper
@@ -186,48 +183,32 @@ def train(
                 f"{start}: the preset {kind.name} starts from weights.pt of a run, not from a model folder"
             )
         load_weights(model, restore(start) if start.is_dir() else torch.load(start, weights_only=True), start)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    step, elapsed = 0, 0.0
-    checkpoint = output / "checkpoint.pt"
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        if state.get("preset", "small") != kind.name:
-            raise ValueError(f"{checkpoint}: is of preset {state.get('preset', 'small')}, not {kind.name}")
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
-    crops = Crops(pictures, seed + step, kind.large, kind.small)
-    chooser = random.Random(seed + 7919 * (step + 1))
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    state = read_checkpoint(output, device) if resume else None
+    if state and state.get("preset", "small") != kind.name:
+        raise ValueError(f"{output / 'checkpoint.pt'}: is of preset {state.get('preset', 'small')}, not {kind.name}")
+    run = Run(output, model, optimiser, time_budget_s, state, decay=0.9995, save_every_s=90, check_every_s=480)
+    crops = Crops(pictures, seed + run.step, kind.large, kind.small)
+    chooser = random.Random(seed + 7919 * (run.step + 1))
 
     def save() -> None:
-        state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        write_aside(checkpoint, {**state, "preset": kind.name, "step": step, "elapsed_s": elapsed})
-        write_aside(output / "weights.pt", {k: v.half() for k, v in average.items()})
+        run.save_checkpoint(preset=kind.name)
+        write_aside(output / "weights.pt", {k: v.half() for k, v in run.average.items()})
 
-    def log(**row: object) -> None:
-        with (output / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+    def check(**final: bool) -> None:
+        rows = validate(model, validation, kind.qualities)
+        log_row(output, {"step": run.step, "elapsed_s": round(run.elapsed_s), **final, "validation": rows})
 
-    begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
+    def check_average(_: bool) -> None:
+        with run.averaged():
+            check()
+
     running: dict[str, float] = {}
-    model.train()
-    while not stopping and elapsed < time_budget_s:
-        share = elapsed / time_budget_s
+    for share in run.shares():
         if isinstance(model, Small) and not model.exact and share >= exact_from:
             model.set_exact(True)
-        rate = learning_rate * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+        rate = learning_rate * min(1.0, (run.step + 1) / 300) * half_cosine(share, 0.02)
+        run.set_rate(rate)
         x = crops.batch().to(device)
         if channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -240,40 +221,20 @@ def train(
         objective = bpp + goal.error * 255**2 * error
         if goal.structure:
             objective = objective + goal.structure * (1 - ms_ssim(out, x).mean())
-        optimiser.zero_grad(set_to_none=True)
-        objective.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        step += 1
-        keep = min(0.9995, 1 - 1 / (step / 10 + 1))
-        with torch.no_grad():
-            for key, value in model.state_dict().items():
-                average[key].lerp_(value, 1 - keep)
+        run.update(objective)
         running["bpp"] = 0.98 * running.get("bpp", float(bpp.detach())) + 0.02 * float(bpp.detach())
         running["psnr"] = 0.98 * running.get("psnr", 10.0) - 0.02 * 10 * math.log10(float(error.detach()))
-        now = time.time()
-        elapsed = now - begun
-        if step % 100 == 0:
+        if run.step % 100 == 0:
             if isinstance(model, Paper):
                 model.density.fit()
             means = f"{running['bpp']:.3f} bit/pixel {running['psnr']:.2f} dB"
-            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} {means}", flush=True)
-        if now - last_save > 90:
-            save()
-            last_save = now
-        if now - last_check > 480:
-            kept = {k: v.clone() for k, v in model.state_dict().items()}
-            model.load_state_dict(average)
-            log(step=step, elapsed_s=round(elapsed), validation=validate(model, validation, kind.qualities))
-            model.load_state_dict(kept)
-            last_check = time.time()
+            print(f"step {run.step} {run.elapsed_s:.0f} s rate {rate:.2e} {means}", flush=True)
+        run.when_due(save, check_average)
     save()
-    model.load_state_dict(average)
+    model.load_state_dict(run.average)
     if isinstance(model, Small):
         model.set_exact(True)
-    rows = validate(model, validation, kind.qualities)
-    log(step=step, elapsed_s=round(elapsed), final=not stopping, validation=rows)
+    check(final=not run.stop)
 
 
 def load_weights(model: Small | Paper, state: dict[str, Tensor], source: Path) -> None:
@@ -282,13 +243,6 @@ def load_weights(model: Small | Paper, state: dict[str, Tensor], source: Path) -
     if state.keys() != wanted.keys() or any(state[k].shape != v.shape for k, v in wanted.items()):
         raise ValueError(f"{source}: holds the weights of another network or preset")
     model.load_state_dict({k: v.float() for k, v in state.items()})
-
-
-def write_aside(path: Path, state: object) -> None:
-    """Save so that a kill in the middle leaves the old file."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
 
 
 if __name__ == "__main__":
