@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 
 from ...text.vocabulary import UNK, Vocabulary, extended, read
+from ..training import write_aside
 from .data import Utterance, load, make_batch
 from .export import MEANS, VOCABULARY
 from .network import PAPER_WORDS, SpeechToText, make
-from .train import DROPOUT, OWN_WORDS, Vectors, grown, kept_loss, over_channel, packed, words_loss, write_aside
+from .train import DROPOUT, OWN_WORDS, Vectors, grown, kept_loss, over_channel, packed, words_loss
 
 PRESET = "small"
 ROWS = 32  # of a batch

@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from torch import Tensor
 from ...metrics.text import edit_distance
 from ...text.alphabet import BLANK
 from ...text.vocabulary import EOS, PAD, SPECIAL, Vocabulary, build, extended, read
+from ..training import Run, half_cosine, log_row, read_checkpoint, write_aside
 from .channel import draw
 from .data import Batch, Utterance, batches, load, make_batch
 from .export import MEANS, restore
@@ -283,25 +280,24 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
-    checkpoint, list_of_words = output / "checkpoint.pt", output / "vocabulary.txt"
-    resume = resume and checkpoint.exists()
-    if resume or start:
-        folder = output if resume or start is None else start if start.is_dir() else start.parent
+    list_of_words = output / "vocabulary.txt"
+    state = read_checkpoint(output, device) if resume else None
+    if state or start:
+        folder = output if state or start is None else start if start.is_dir() else start.parent
         if not (folder / list_of_words.name).is_file():
             raise ValueError(f"{folder} has no {list_of_words.name}: training writes it beside the weights")
         vocabulary = read((folder / list_of_words.name).read_text(encoding="utf-8"), str(folder / list_of_words.name))
-        if not resume:
+        if not state:
             vocabulary = extended(vocabulary, (u.text for u in training), SIZES[preset].words or PAPER_WORDS)
     else:
         vocabulary = build((u.text for u in training), SIZES[preset].words or PAPER_WORDS)
     vocabulary.write(list_of_words)
     model = make(preset, len(vocabulary.words))
-    if start and not resume:
+    if start and not state:
         begun_with = restore(start) if start.is_dir() else torch.load(start, weights_only=True, map_location="cpu")
         model.load_state_dict(grown(begun_with, model), strict=False)
     model = model.to(device)
-    average = {k: v.clone() for k, v in model.state_dict().items()}
-    step, elapsed, stage = 0, 0.0, 1
+    stage: int = state["stage"] if state else 1
     coder = [model.channel_encoder, model.channel_decoder, model.semantic_decoder]
     highest = learning_rate or LEARNING_RATE[kind]
 
@@ -309,64 +305,45 @@ def train(
         modules = [model] if number == 1 else coder
         return [p for module in modules for p in module.parameters()]
 
-    if resume:
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        average, step, elapsed, stage = state["average"], state["step"], state["elapsed_s"], state["stage"]
-        torch.manual_seed(seed + step)
     updates = optimiser_of(kind, parameters(stage), highest)
-    if resume:
-        updates.load_state_dict(state["optimiser"])
-    random = np.random.default_rng([seed, step])
-    source = endless(training, random, step == 0 and start is None)
+    run = Run(output, model, updates, time_budget_s, state, decay=0.998, save_every_s=120, check_every_s=240)
+    if state:
+        torch.manual_seed(seed + run.step)
+    random = np.random.default_rng([seed, run.step])
+    source = endless(training, random, run.step == 0 and start is None)
     kept = Vectors()
     end_of_one = time_budget_s * (1.0 if one_go else STAGE_ONE)
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
 
     def save() -> None:
-        now = {"model": model.state_dict(), "optimiser": updates.state_dict(), "average": average}
-        write_aside(checkpoint, {**now, "step": step, "elapsed_s": elapsed, "stage": stage})
-        write_aside(output / "weights.pt", average)
+        run.save_checkpoint(stage=stage)
+        write_aside(output / "weights.pt", run.average)
         if kept.rows:
             np.savez(output / MEANS, means=kept.means(model.classes))
 
     def log(final: bool) -> None:
-        now = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(average)
-        rates = validate(model, sets, vocabulary)
-        model.load_state_dict(now)
+        with run.averaged():
+            rates = validate(model, sets, vocabulary)
         row = {
-            "step": step, "stage": 0 if one_go else stage, "elapsed_s": round(elapsed, 1), "final": final,
+            "step": run.step, "stage": 0 if one_go else stage, "elapsed_s": round(run.elapsed_s, 1), "final": final,
             "optimiser": kind, "loss": None if math.isnan(running) else round(running, 4), **rates,
         }  # fmt: skip
-        with (output / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        log_row(output, row)
 
-    begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
     running = math.nan
-    model.train()
-    while not stopping and elapsed < time_budget_s:
+    for _ in run.shares():
+        elapsed = run.elapsed_s
         if stage == 1 and elapsed >= end_of_one:
             save()
             log(False)
             stage = 2
-            model.load_state_dict(average)
-            updates = optimiser_of(kind, parameters(2), highest)
+            model.load_state_dict(run.average)
+            run.optimiser = optimiser_of(kind, parameters(2), highest)
             running = math.nan
         share = elapsed / end_of_one if stage == 1 else (elapsed - end_of_one) / (time_budget_s - end_of_one)
         rate = highest
         if kind == "adam":
-            rate *= min(1.0, (step + 1) / 200) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
-        for group in updates.param_groups:
-            group["lr"] = rate
+            rate *= min(1.0, (run.step + 1) / 200) * half_cosine(share)
+        run.set_rate(rate)
         if stage == 1:
             model.dropout = model.blstm.dropout = DROPOUT[preset]
             batch = make_batch(next(source), vocabulary, random)
@@ -382,38 +359,16 @@ def train(
                     objective = objective + kept_loss(model.semantic_decoder(vectors), targets)
         else:
             model.eval()  # the encoder is frozen
-            if not kept.rows or (step % 4 == 0 and kept.words < KEPT_VECTORS):
+            if not kept.rows or (run.step % 4 == 0 and kept.words < KEPT_VECTORS):
                 kept.add(model, make_batch(next(source), vocabulary, random))
             sent, numbers, words = kept.batch(random)
             objective = kept_loss(over_channel(model, sent.to(device), words, random), numbers.to(device))
-        updates.zero_grad(set_to_none=True)
-        objective.backward()
-        norm = torch.nn.utils.clip_grad_norm_(parameters(stage), 5.0)
-        if torch.isfinite(norm):
-            updates.step()
-        step += 1
-        decay = min(0.998, 1 - 1 / (step / 10 + 1))
-        with torch.no_grad():
-            for key, value in model.state_dict().items():
-                average[key].lerp_(value, 1 - decay)
-        now = time.time()
-        elapsed = now - begun
+        norm = run.update(objective, parameters(stage), clip=5.0)
         value = float(objective.detach())
         running = value if math.isnan(running) else 0.98 * running + 0.02 * value
-        if step % 50 == 0:
-            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} loss {running:.3f}", flush=True)
-        if now - last_save > 120:
-            save()
-            last_save = now
-        if now - last_check > 240:
-            log(False)
-            last_check = time.time()
+        if run.step % 50 == 0:
+            at = f"step {run.step} {run.elapsed_s:.0f} s"
+            print(f"{at} rate {rate:.2e} norm {norm:.2f} loss {running:.3f}", flush=True)
+        run.when_due(save, log)
     save()
-    log(not stopping)
-
-
-def write_aside(path: Path, state: object) -> None:
-    """Save so that a kill in the middle leaves the old file."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
+    log(not run.stop)
