@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from .checkpoint import write_aside
+from ..training import Stop, log_row, read_checkpoint, write_aside
 from .data import load_voices
 from .tacotron2 import MELS, PADDING, Tacotron2, loss, mel_spectrogram, symbols_of
 
@@ -65,32 +64,24 @@ def train(
     torch.manual_seed(seed)
     model = Tacotron2(speakers=len(names)).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=DECAY)
-    checkpoint, step, elapsed, stopping = output / "checkpoint.pt", 0, 0.0, False
+    step, elapsed = 0, 0.0
     losses: list[float] = []
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
+    state = read_checkpoint(output, device) if resume else None
+    if state:
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         step, elapsed = state["step"], state["elapsed_s"]
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    stop = Stop()
     random = np.random.default_rng([seed, step])
     begun, last = time.time() - elapsed, time.time()
     while True:
-        stopping = stopping or elapsed >= time_budget_s
+        stopping = bool(stop) or elapsed >= time_budget_s
         if stopping or time.time() - last > 300:
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-            write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed})
+            write_aside(output / "checkpoint.pt", {**state, "step": step, "elapsed_s": elapsed})
             write_aside(output / "weights.pt", model.state_dict())
             row = {"step": step, "elapsed_s": round(elapsed, 1), "loss": round(float(np.mean(losses or [0])), 4)}
-            with (output / "log.jsonl").open("a") as file:
-                file.write(json.dumps(row) + "\n")
-            print(json.dumps(row), flush=True)
+            log_row(output, row)
             last, losses = time.time(), []
             if stopping:
                 return

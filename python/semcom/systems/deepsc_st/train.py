@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ from torch import Tensor
 from ...metrics.text import edit_distance
 from ...speech.ctc import BLANK, greedy
 from ...speech.features import SAMPLE_RATE
-from .checkpoint import write_aside
+from ..training import Run, half_cosine, read_checkpoint
 from .data import Utterance, batches, load, make_batch
 from .export import restore
 from .network import REALS, DeepScSt
@@ -159,57 +156,35 @@ def train(
     torch.set_num_threads(threads or 1)
     torch.manual_seed(seed)
     model = DeepScSt(preset)
-    checkpoint = output / "checkpoint.pt"
-    step, elapsed = 0, 0.0
     if start:
         model.load_state_dict(restore(start) if start.is_dir() else torch.load(start, weights_only=True))
     model = model.to(device)
     model.recogniser.dropout = DROPOUT
-    average = {k: v.clone() for k, v in model.state_dict().items()}
     highest = learning_rate or LEARNING_RATE[preset]
     layers = [*model.encoder.parameters(), *model.decoder.parameters()]  # of the channel: fresh when they come in
     groups: list[dict[str, Any]] = [{"params": list(model.recogniser.parameters())}, {"params": layers}]
     optimiser = torch.optim.Adam(groups, lr=highest)
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average, step, elapsed = state["average"], state["step"], state["elapsed_s"]
-        torch.manual_seed(seed + step)
-    random = np.random.default_rng([seed, step])
-    source = endless(training, random, step == 0 and start is None)
+    state = read_checkpoint(output, device) if resume else None
+    run = Run(
+        output, model, optimiser, time_budget_s, state, decay=0.998, save_every_s=120, check_every_s=500
+    )  # fmt: skip
+    if state:
+        torch.manual_seed(seed + run.step)
+    random = np.random.default_rng([seed, run.step])
+    source = endless(training, random, run.step == 0 and start is None)
     alone = RECOGNISER_SHARE[start is not None] * time_budget_s
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-    def save() -> None:
-        state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": average}
-        write_aside(checkpoint, {**state, "step": step, "elapsed_s": elapsed})
-        write_aside(output / "weights.pt", average)
 
     def log(final: bool) -> None:
-        kept = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(average)
-        rates = validate(model, sets, None if elapsed < alone else 4.0)
-        model.load_state_dict(kept)
-        row = {"step": step, "elapsed_s": round(elapsed, 1), "final": final, "loss": round(running, 4), **rates}
-        with (output / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        with run.averaged():
+            rates = validate(model, sets, None if run.elapsed_s < alone else 4.0)
+        run.log(final, loss=round(running, 4), **rates)
 
-    begun, last_save, last_check = time.time() - elapsed, time.time(), time.time()
     running = math.nan
-    model.train()
-    while not stopping and elapsed < time_budget_s:
-        rate = falling(elapsed / time_budget_s, highest) * min(1.0, (step + 1) / 100)
+    for share in run.shares():
+        rate = highest * half_cosine(share) * min(1.0, (run.step + 1) / 100)
         optimiser.param_groups[0]["lr"] = rate
-        optimiser.param_groups[1]["lr"] = falling((elapsed - alone) / (time_budget_s - alone), highest)
+        later = max(0.0, run.elapsed_s - alone) / (time_budget_s - alone)
+        optimiser.param_groups[1]["lr"] = highest * half_cosine(later)
         batch = make_batch(next(source), model.recogniser.size.bands, random)
         frames, lengths, tokens, counts = (
             torch.from_numpy(a).to(device) for a in (batch.frames, batch.lengths, batch.tokens, batch.counts)
@@ -217,41 +192,17 @@ def train(
         with torch.autocast(device, dtype=torch.bfloat16):
             logits, lengths = model.recogniser(frames, lengths)
         objective = ctc(logits, lengths, tokens, counts)
-        if elapsed >= alone:
+        if run.elapsed_s >= alone:
             objective = objective + channel_loss(model, logits, lengths, tokens, counts, random)
-        optimiser.zero_grad(set_to_none=True)
-        objective.backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.recogniser.parameters(), 1.0)  # not squeezed by fresh layers
-        torch.nn.utils.clip_grad_norm_(layers, 1.0)
-        if torch.isfinite(norm):
-            optimiser.step()
-        step += 1
-        keep = min(0.998, 1 - 1 / (step / 10 + 1))
-        with torch.no_grad():
-            for key, value in model.state_dict().items():
-                if value.is_floating_point():
-                    average[key].lerp_(value, 1 - keep)
-                else:
-                    average[key].copy_(value)
-        now = time.time()
-        elapsed = now - begun
+        norm = run.update(objective, model.recogniser.parameters(), layers)  # not squeezed by fresh layers
         value = float(objective.detach())
         running = value if math.isnan(running) else 0.98 * running + 0.02 * value
-        if step % 50 == 0:
-            print(f"step {step} {elapsed:.0f} s rate {rate:.2e} norm {float(norm):.2f} loss {running:.3f}", flush=True)
-        if now - last_save > 120:
-            save()
-            last_save = now
-        if now - last_check > 500:
-            log(False)
-            last_check = time.time()
-    save()
-    log(not stopping)
-
-def falling(share: float, highest: float) -> float:
-    """Learning rate after a share of the time: half a cosine from `highest` to a hundredth of it."""
-    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, share)))))
-
+        if run.step % 50 == 0:
+            at = f"step {run.step} {run.elapsed_s:.0f} s"
+            print(f"{at} rate {rate:.2e} norm {norm:.2f} loss {running:.3f}", flush=True)
+        run.when_due(run.save, log)
+    run.save()
+    log(not run.stop)
 
 def channel_loss(
     model: DeepScSt, logits: Tensor, lengths: Tensor, tokens: Tensor, counts: Tensor, random: np.random.Generator
