@@ -8,9 +8,6 @@ both go on from there, so both have had the same budget in the end.
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..training import Stop, log_row, read_checkpoint, write_aside
 from .discriminator import PatchGan, discriminator_loss, generator_loss
 from .losses import ssim, windows
 from .network import Small
@@ -151,13 +149,11 @@ def train(
     model = build(preset, scales, not unquantised)
     pictures = Pictures(data, seed)
     output.mkdir(parents=True, exist_ok=True)
-    checkpoint = output / "checkpoint.pt"
     meta = {"preset": preset, "scales": scales, "quantised": not unquantised}
-    state: dict[str, Any] | None = None
-    if resume and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    state = read_checkpoint(output) if resume else None
+    if state:
         if state["meta"] != meta:
-            raise ValueError(f"{checkpoint}: holds another network: {state['meta']}, not {meta}")
+            raise ValueError(f"{output / 'checkpoint.pt'}: holds another network: {state['meta']}, not {meta}")
     elif start is not None:
         begin = _load_start(start)
         if "elapsed_s" in begin:
@@ -186,28 +182,19 @@ def train(
             start_codebooks(model, _to_floats(pictures.batch(32), device))
     torch.manual_seed(seed + step)
     pictures.random = np.random.default_rng([seed, step])
-    stopping = False
+    stop = Stop()
 
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-
-    def save(path: Path = checkpoint) -> None:
+    def save(name: str = "checkpoint.pt") -> None:
         kept: dict[str, Any] = {"meta": meta, "model": model.state_dict(), "step": step, "elapsed_s": elapsed}
         kept["optimisers"] = [o.state_dict() for o in steppers]
         if gan_from is not None:
             kept |= {"critic": critic.state_dict(), "critic_optimiser": critic_stepper.state_dict()}
-        write_aside(path, kept)
+        write_aside(output / name, kept)
         write_aside(output / "weights.pt", {"meta": {**meta, "steps": step}, "model": model.state_dict()})
 
     def log(final: bool) -> None:
-        row = {"step": step, "elapsed_s": round(elapsed), "final": final, **validate(model, pictures.validation)}
-        with (output / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(json.dumps(row), flush=True)
+        found = validate(model, pictures.validation)
+        log_row(output, {"step": step, "elapsed_s": round(elapsed), "final": final, **found})
 
     def progress() -> float:
         return max(elapsed / time_budget_s, step / max_steps if max_steps else 0.0)
@@ -217,7 +204,7 @@ def train(
     begun -= elapsed
     epoch_steps = max(1, len(pictures.training) // recipe.batch)
     model.train()
-    while not stopping and progress() < 1:
+    while not stop and progress() < 1:
         share = progress()
         groups = [group for o in steppers for group in o.param_groups]
         for group, rate in zip(groups, rates, strict=True):
@@ -255,7 +242,7 @@ def train(
         now = time.time()
         elapsed = now - begun
         if share < DECAY_FROM <= progress():
-            save(output / "branch.pt")
+            save("branch.pt")
         if step % 100 == 0:
             print(f"step {step} {elapsed:.0f} s ssim {float(likeness.detach()):.4f} norm {float(norm):.2f}", flush=True)
         if now - last_save > SAVE_EVERY_S:
@@ -265,7 +252,7 @@ def train(
             log(False)
             last_log = time.time()
     save()
-    log(not stopping)
+    log(not stop)
 
 
 def take_weights(model: Network, weights: dict[str, Tensor], source: Path) -> None:
@@ -286,13 +273,6 @@ def _load_start(start: Path) -> dict[str, Any]:
     if "model" not in begin:
         raise ValueError(f"{start}: holds no weights of a VQ-DeepSC network")
     return begin
-
-
-def write_aside(path: Path, state: object) -> None:
-    """Save so that a kill in the middle leaves the old file."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(state, temporary)
-    os.replace(temporary, path)
 
 
 def _codebook_shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
