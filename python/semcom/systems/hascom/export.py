@@ -3,23 +3,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
-from .graphs import Part, parts
+from ..exporting import check_graph, half_if_large, hashes, round_large, write_card, write_graph
+from .graphs import AXES, parts
 from .network import Hascom, parameter_count
 from .style_network import StyleJscc, StyleNetwork
 
 CHECKED = (1, 45, 300)  # phonemes or frames at which each graph must agree with its network
-LARGE = 256  # values from which on a tensor is stored in float16
-TOLERANCE = 1e-3
 STYLES = "style.npz"
 
 
@@ -42,71 +37,19 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
         except RuntimeError as error:
             raise ValueError(f"{path}: these are no weights of preset small of this version") from error
         network.eval()
-        for parameter in network.parameters():
-            if parameter.numel() >= LARGE:
-                parameter.data = parameter.data.half().float()
+        round_large(network)
     folder.mkdir(parents=True, exist_ok=True)
-    hashes = {}
+    names = []
     for name, part in parts(model, style, jscc).items():
         path = folder / f"{name}.onnx"
-        write_graph(path, part)
-        check_graph(path, part)
-        hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        write_graph(path, part.module, part.inputs(CHECKED[1]), part.outputs, AXES, store=half_if_large, fold=True)
+        check_graph(path, part, CHECKED)
+        names.append(path.name)
     with np.load(weights.with_name(STYLES)) as file:
         about = {name: file[name] for name in ("mean", "neutral")}
     bases = np.stack([style.emotion.basis.numpy(), style.speaker.basis.numpy()])
     np.savez(folder / STYLES, **about, bases=bases)
-    hashes[STYLES] = hashlib.sha256((folder / STYLES).read_bytes()).hexdigest()
     counts = {"prior": model.prior, "denoiser": model.denoiser, "style": style, "jscc": jscc}
     needed = {"preset": "small", "parameters": {name: parameter_count(part) for name, part in counts.items()}}
-    temporary = folder / "card.yml.part"
-    with temporary.open("w") as out:
-        yaml.safe_dump({**card, **needed, "files": hashes}, out, sort_keys=False, width=110, allow_unicode=True)
-    os.replace(temporary, folder / "card.yml")
-
-
-def write_graph(path: Path, part: Part) -> None:
-    """Export with a free length; large tensors are stored in float16 and widened when the graph is loaded."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    part.module.eval()  # the exporter puts a module back into the mode that it found
-    inputs = part.inputs(CHECKED[1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            part.module, tuple(inputs.values()), str(path), input_names=list(inputs), output_names=list(part.outputs),
-            dynamic_axes={name: {axis: "length"} for name, axis in part.free.items()}, opset_version=17, dynamo=False,
-        )  # fmt: skip
-    graph = onnx.load(str(path))
-    nodes = []
-    for number, tensor in enumerate(list(graph.graph.initializer)):
-        values = numpy_helper.to_array(tensor)
-        if values.dtype == np.float32 and values.size >= LARGE:
-            half = f"{tensor.name}.half"
-            nodes.append(helper.make_node("Cast", [half], [tensor.name], f"cast{number}", to=TensorProto.FLOAT))
-            graph.graph.initializer.remove(tensor)
-            graph.graph.initializer.append(numpy_helper.from_array(values.astype(np.float16), half))
-    for node in reversed(nodes):
-        graph.graph.node.insert(0, node)
-    graph.doc_string = ""
-    onnx.checker.check_model(graph)
-    onnx.save(graph, str(path))
-
-
-def check_graph(path: Path, part: Part) -> None:
-    """RuntimeError unless ONNX Runtime gives what Torch gives, at lengths the exporter never saw too."""
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    for length in CHECKED:
-        inputs = part.inputs(length)
-        found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
-        with torch.no_grad():
-            outputs = part.module(*inputs.values())
-        wanted = outputs if isinstance(outputs, tuple) else (outputs,)
-        for name, left, right in zip(part.outputs, found, wanted, strict=True):
-            scale = max(1.0, float(right.abs().max()))
-            error = float(np.abs(left - right.numpy()).max()) / scale if left.shape == right.shape else np.inf
-            if not error < TOLERANCE:
-                raise RuntimeError(f"{path}: {name} differs from the network by {error:.1e} of its range")
+    files = hashes(folder, [*names, STYLES])
+    write_card(folder, {**card, **needed, "files": files}, allow_unicode=True)

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from ...speech.mel import BANDS
 from ...speech.phonemes import SYMBOLS
 from ...speech.style import WIDTH as STYLE
+from ..exporting import Axes, Part
 from .forward import B0, B1
 from .network import WIDTH, Denoiser, Hascom, Prior
 from .style_network import SYMBOLS as CHANNEL
@@ -71,15 +69,8 @@ class JsccEncoder(nn.Module):
         return self.jscc.encode(style)
 
 
-@dataclass(frozen=True)
-class Part:
-    """A graph to write: `inputs` makes an example of length n; `free` names those whose last or first axis is free, and
-    which one."""
-
-    module: nn.Module
-    inputs: Callable[[int], dict[str, Tensor]]
-    outputs: tuple[str, ...]
-    free: dict[str, int]
+FREE = {"frames": 1, "phonemes": 1, "hidden": 2, "log_frames": 1, "places": 2, "mu": 2, "noisy": 2, "noise": 2}
+AXES: Axes = {name: {axis: "length"} for name, axis in FREE.items()}
 
 
 def _log_mel(count: int, least: int = 1) -> Tensor:
@@ -90,15 +81,14 @@ def parts(model: Hascom, style: StyleNetwork, jscc: StyleJscc) -> dict[str, Part
     """The graphs by file name."""
     return {
         "style": Part(
-            style, lambda n: {"frames": _log_mel(n, 32).transpose(1, 2)}, ("style",), {"frames": 1}
+            style, lambda n: {"frames": _log_mel(n, 32).transpose(1, 2)}, ("style",)
         ),
-        "jscc_encoder": Part(JsccEncoder(jscc), lambda n: {"style": torch.randn(1, STYLE)}, ("values",), {}),
-        "jscc_decoder": Part(jscc.decoder, lambda n: {"values": torch.randn(1, 2 * CHANNEL)}, ("style",), {}),
+        "jscc_encoder": Part(JsccEncoder(jscc), lambda n: {"style": torch.randn(1, STYLE)}, ("values",)),
+        "jscc_decoder": Part(jscc.decoder, lambda n: {"values": torch.randn(1, 2 * CHANNEL)}, ("style",)),
         "encoder": Part(
             Encoder(model.prior),
             lambda n: {"phonemes": torch.randint(0, len(SYMBOLS), (1, n)), "style": torch.randn(1, STYLE)},
             ("hidden", "log_frames"),
-            {"phonemes": 1, "hidden": 2, "log_frames": 1},
         ),
         "decoder": Part(
             Decoder(model.prior),
@@ -106,7 +96,6 @@ def parts(model: Hascom, style: StyleNetwork, jscc: StyleJscc) -> dict[str, Part
                 "hidden": torch.randn(1, WIDTH, n), "places": torch.rand(1, 3, n), "style": torch.randn(1, STYLE)
             },
             ("mu",),
-            {"hidden": 2, "places": 2, "mu": 2},
         ),
         "denoiser": Part(
             Noise(model.denoiser),
@@ -114,6 +103,5 @@ def parts(model: Hascom, style: StyleNetwork, jscc: StyleJscc) -> dict[str, Part
                 "noisy": _log_mel(n), "mu": _log_mel(n), "t": torch.tensor([0.4]), "style": torch.randn(1, STYLE)
             },
             ("noise",),
-            {"noisy": 2, "mu": 2, "noise": 2},
         ),
     }  # fmt: skip
