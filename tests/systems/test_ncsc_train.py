@@ -123,7 +123,7 @@ def test_a_folder_without_photographs_is_refused(tmp_path):
 
 
 def test_weights_in_int8_lose_little_and_stay_where_they_are():
-    from gnuradio.semcom.systems.ncsc.graphs import int8_grid
+    from gnuradio.semcom.systems.exporting import int8_grid
 
     sizes = torch.logspace(-3, 1, 16)[:, None, None, None]
     weights = torch.randn(16, 8, 3, 3, generator=torch.Generator().manual_seed(1)) * sizes

@@ -7,17 +7,15 @@ Of `small` all that the codec runs; of the paper's network its parts, which the 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor, nn
 
-from .export_paper import paper_constants, paper_parts
-from .graphs import Part, check_graph, int8_grid, noise, picture_input, write_graph
+from ..exporting import Part, hashes, int8_grid, picture_input, stored_weights, write_card, write_picture_graph
+from .export_paper import noise, paper_constants, paper_parts
 from .network import CLIP, FEATURES, HYPER, LATENTS, QUALITIES, SCALES, STEP, ExactConv, Small
 from .paper import Paper
 
@@ -91,19 +89,15 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in parts.items():
         store = ("int8" if name in TRANSFORMS else "float16") if small else "float32"
-        write_graph(folder / f"{name}.onnx", part, store)
-        check_graph(folder / f"{name}.onnx", part)
+        write_picture_graph(folder / f"{name}.onnx", part, store)
     np.savez(folder / "constants.npz", **constants)
     files = [*(f"{name}.onnx" for name in parts), "constants.npz"]
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
-    identity = int(hashlib.sha256("".join(hashes.values()).encode()).hexdigest()[:4], 16)
+    found = hashes(folder, files)
+    identity = int(hashlib.sha256("".join(found.values()).encode()).hexdigest()[:4], 16)
     if isinstance(model, Paper):
         count = sum(p.numel() for p in model.parameters())
         card = {**card, "preset": "paper", "channels": model.channels, "parameters": count, "runs_in_codec": False}
-    temporary = folder / "card.yml.part"
-    with temporary.open("w") as file:
-        yaml.safe_dump({**card, "stream_id": identity, "files": hashes}, file, sort_keys=False, width=110)
-    os.replace(temporary, folder / "card.yml")
+    write_card(folder, {**card, "stream_id": identity, "files": found})
 
 
 def _small_parts(model: Small) -> dict[str, Part]:
@@ -150,23 +144,14 @@ def restore(folder: Path) -> dict[str, Tensor]:
     Weights come back as they were stored: rounded to int8 with a step for each channel, those of the entropy networks
     on their grids.
     """
-    import onnx
-    from onnx import numpy_helper
-
     state: dict[str, Tensor] = {}
     for part in ("analysis", "hyper_analysis", "entropy_first", "entropy_second", "synthesis"):
-        stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(str(folder / f"{part}.onnx")).graph.initializer}
-        for key, values in stored.items():
-            if key.endswith(".step"):
-                continue
-            name = key.removesuffix(".half").removesuffix(".int8")
-            if key.endswith(".int8"):
-                values = values.astype(np.float32) * stored[f"{name}.step"]
+        for name, values in stored_weights(folder / f"{part}.onnx").items():
             if name.startswith("model."):
                 name = name.removeprefix("model.")
             else:
                 name = f"{part}.{name.removeprefix('part.')}"
-            state[name] = torch.from_numpy(values.astype(np.float32))
+            state[name] = values
     with np.load(folder / "constants.npz", allow_pickle=False) as constants:
         nodes = np.round(np.arange(QUALITIES) * 255 / (QUALITIES - 1)).astype(int)
         state["hyper_index"] = torch.from_numpy(constants["hyper_index"][nodes].astype(np.float32))

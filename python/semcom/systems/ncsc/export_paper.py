@@ -7,8 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .graphs import Part, noise, picture_input
+from ..exporting import Part, picture_input
 from .paper import REACH, Paper
+
+
+def noise(channels: int, side: int) -> Tensor:
+    """Normal values [1, channels, side, side + 1]."""
+    return torch.randn(1, channels, side, side + 1) * 2
 
 
 class _Head(nn.Module):

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from ..ncsc.graphs import Part, check_graph, int8_grid, picture_input, write_graph
+from ..exporting import Part, hashes, int8_grid, picture_input, stored_weights, write_card, write_picture_graph
 from .network import Small
 from .presets import Geometry
 from .train import Network, build
@@ -84,9 +82,7 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
         "decoder": Part(Decoder(model), lambda size: vectors(geometry, size), ("picture",)),
     }
     for name, part in parts.items():
-        part.module.eval()
-        write_graph(folder / f"{name}.onnx", part, "int8" if small else "float32")
-        check_graph(folder / f"{name}.onnx", part)
+        write_picture_graph(folder / f"{name}.onnx", part, "int8" if small else "float32")
     codes = {s.name: model.quantisers.level(s.level).codes.detach().numpy() for s in geometry.scales}
     np.savez(folder / CODEBOOKS, **codes)
     files = [*(f"{name}.onnx" for name in PARTS), CODEBOOKS]
@@ -100,11 +96,7 @@ def export(weights: Path, folder: Path, card: dict[str, Any]) -> None:
         "parameters": sum(p.numel() for p in model.parameters()),
         "last_run_steps": meta["steps"],
     }
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
-    temporary = folder / "card.yml.part"
-    with temporary.open("w") as file:
-        yaml.safe_dump({**card, **facts, "files": hashes}, file, sort_keys=False, width=110)
-    os.replace(temporary, folder / "card.yml")
+    write_card(folder, {**card, **facts, "files": hashes(folder, files)})
 
 
 @torch.no_grad()
@@ -125,22 +117,15 @@ def restore(folder: Path) -> dict[str, Tensor]:
 
     ValueError where the folder holds no model of preset `small`.
     """
-    import onnx
-    from onnx import numpy_helper
-
     card = yaml.safe_load((folder / "card.yml").read_text())
     if card.get("preset") != "small" or "scales" not in card:
         raise ValueError(f"{folder}: holds no VQ-DeepSC model of preset small")
     model = build("small", card["scales"], True)
     state = model.state_dict()
     for part, prefix, name in (("encoder", "model.", ""), ("decoder", "part.", "synthesis.")):
-        stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(str(folder / f"{part}.onnx")).graph.initializer}
-        for key, values in stored.items():
-            plain = key.removesuffix(".int8")
-            if key.endswith(".int8"):
-                values = values.astype(np.float32) * stored[f"{plain}.step"]
-            if (ours := name + plain.removeprefix(prefix)) in state:
-                state[ours] = torch.from_numpy(np.array(values, np.float32)).reshape(state[ours].shape)
+        for key, values in stored_weights(folder / f"{part}.onnx").items():
+            if (ours := name + key.removeprefix(prefix)) in state:
+                state[ours] = values.reshape(state[ours].shape)
     with np.load(folder / CODEBOOKS, allow_pickle=False) as codes:
         for scale in model.geometry.scales:
             state[f"quantisers.{scale.level}.codes"] = torch.from_numpy(codes[scale.name])

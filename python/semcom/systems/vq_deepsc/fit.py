@@ -10,9 +10,7 @@ little), `prior.npz` (integer tables of `prior.py`) and `repair.onnx` (`repair.p
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
-import os
 import tempfile
 import time
 import warnings
@@ -26,6 +24,7 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..exporting import hashes, write_card
 from . import bits as bit_maps
 from . import prior as exact
 from .bits import Indices
@@ -244,15 +243,12 @@ def fit(
     contents = {"bits.npz": _npz(labels), "prior.npz": _npz(arrays)}
     if repair:
         contents["repair.onnx"] = to_onnx(fit_repair(learnt, codec, seconds / 2), geometry)
-    card_path = folder / "card.yml"
-    card = yaml.safe_load(card_path.read_text())
+    card = yaml.safe_load((folder / "card.yml").read_text())
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-        card["files"][name] = hashlib.sha256(content).hexdigest()
+    card["files"] |= hashes(folder, contents)
     card["prior"] = measured
-    temporary = folder / "card.yml.part"
-    temporary.write_text(yaml.safe_dump(card, sort_keys=False, width=110))
-    os.replace(temporary, card_path)
+    write_card(folder, card)
     return measured
 
 
