@@ -133,8 +133,8 @@ class Search:
         """Logits after the channel [B, L, 29] and lengths [B]."""
         import torch
 
+        from gnuradio.semcom.speech.recurrent import valid
         from gnuradio.semcom.systems.deepsc_st.network import REALS
-        from gnuradio.semcom.systems.deepsc_st.recurrent import valid
 
         lengths = np.array([len(p) for _, p in rows])
         padded = torch.nn.utils.rnn.pad_sequence([p for _, p in rows], batch_first=True)

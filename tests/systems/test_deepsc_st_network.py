@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from gnuradio.semcom.speech.features import frame_count, output_frames  # noqa: E402
+from gnuradio.semcom.speech.recurrent import BidirectionalGru  # noqa: E402
 from gnuradio.semcom.systems.deepsc_st import export, tacotron2  # noqa: E402
 from gnuradio.semcom.systems.deepsc_st.network import (  # noqa: E402
     SIZES,
@@ -19,7 +20,6 @@ from gnuradio.semcom.systems.deepsc_st.network import (  # noqa: E402
     Size,
     parameter_count,
 )
-from gnuradio.semcom.systems.deepsc_st.recurrent import BidirectionalGru  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ...speech.ctc import TOKENS
 from ...speech.features import BINS
-from .recurrent import BidirectionalGru, valid
+from ...speech.recurrent import BidirectionalGru, valid
 
 REALS = 40  # real values a frame: 20 complex symbols
 

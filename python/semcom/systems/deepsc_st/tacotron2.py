@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...speech.ctc import TOKENS, encode_text
-from .recurrent import valid
+from ...speech.recurrent import valid
 
 SAMPLE_RATE, WINDOW, HOP, MELS = 22_050, 1024, 256, 80
 HIGHEST_HZ, FLOOR = 8000.0, 1e-5

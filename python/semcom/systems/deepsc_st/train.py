@@ -16,11 +16,11 @@ from torch import Tensor
 from ...metrics.text import edit_distance
 from ...speech.ctc import BLANK, greedy
 from ...speech.features import SAMPLE_RATE
+from ...speech.recurrent import valid
 from ..training import Run, half_cosine, read_checkpoint
 from .data import Utterance, batches, load, make_batch
 from .export import restore
 from .network import REALS, DeepScSt
-from .recurrent import valid
 from .symbols import SYMBOLS, send_order
 
 BATCH_S = 72.0  # seconds of speech in a batch

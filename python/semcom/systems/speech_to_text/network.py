@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...speech.filterbanks import BANDS
+from ...speech.recurrent import BidirectionalLstm, valid
 from ...text.vocabulary import EOS, SPECIAL
-from .recurrent import BidirectionalLstm, valid
 
 TEMPERATURE = 0.5  # of the softmax over energies
 PAPER_WORDS = 15_000
