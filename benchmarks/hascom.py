@@ -55,7 +55,7 @@ from gnuradio.semcom.output import processor, versions
 from gnuradio.semcom.speech import phonemes as sounds
 from gnuradio.semcom.speech import recognisers
 from gnuradio.semcom.speech.measure import judge
-from gnuradio.semcom.speech.voice_probe import probe
+from gnuradio.semcom.speech.voice_probe import probe, voice_metrics
 from gnuradio.semcom.systems import registry
 from gnuradio.semcom.systems.base import Request
 from gnuradio.semcom.text.alphabet import normalise
@@ -74,6 +74,7 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "opus 6 kbit/s": {"system": "opus", "quality": 0, "mcs": "64qam-2/3"},
     "amr_wb 6.6 kbit/s": {"system": "amr_wb", "quality": 0, "mcs": "64qam-2/3"},
 }
+HEARD = {**SYSTEMS, "hascom, robust": {"system": "hascom", "model": "small", "mcs": "qpsk-1/6"}}  # by `listen`
 LIMITS = {"hascom": 0.3, "hascom, HiFi-GAN": 0.6, "hascom, 50 steps": 1.0}
 COPIES = ("predicted_mos", "stoi", "speaker_cosine", "emotion_cosine", "emotion_accuracy", "symbols_per_second")
 COMMANDS = ("quality", "phonemes", "code", "noisy", "speed", "listen", "training", "mels", "figures")
@@ -167,7 +168,10 @@ def quality(data: Path, count: int, names: list[str]) -> dict[str, Any]:
     sent = utterances(data, count)
     found: dict[str, Any] = {"set": data.name, "judge": judge()}
     found |= mismatched(sent)
-    found["without_channel"] = word_errors(sent, sent)
+    found["without_channel"] = word_errors(sent, sent) | {
+        "predicted_mos": mean([predicted_mos(message.data) for message in sent]),
+        "emotion_accuracy": mean([voice_metrics(message, message)["emotion_accuracy"] for message in sent]),
+    }
     for name in names:
         settings = SYSTEMS[name]
         if not usable(settings):
@@ -290,7 +294,7 @@ def listen(data: Path, folder: Path, count: int) -> dict[str, Any]:
     written = 0
     for message in sent:
         write_wav(folder / f"{Path(message.meta['name']).stem}_0_sent.wav", message.data)
-    for name, settings in SYSTEMS.items():
+    for name, settings in HEARD.items():
         if not usable(settings):
             continue
         for esn0_db in (0.0, 5.0, 10.0):
