@@ -132,7 +132,7 @@ def test_a_fade_takes_128_symbols_in_the_order_sent() -> None:
 
 def test_texts_are_in_the_alphabet_and_split_without_overlap() -> None:
     random = np.random.default_rng(0)
-    for make in (grammar.domain, grammar.sentence):
+    for make in (grammar.domain, grammar.row, grammar.sentence):
         for text in [make(random) for _ in range(500)]:
             assert text and normalise(text) == text
     sets = {}

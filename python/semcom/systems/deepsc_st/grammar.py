@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -175,3 +176,20 @@ def sentence(random: np.random.Generator) -> str:
     if random.random() < 0.35:
         parts.append(_pick(random, ADDED))
     return " ".join(parts)
+
+
+@lru_cache(maxsize=1)
+def words() -> list[str]:
+    """The words of the domain's texts, sorted."""
+    random = np.random.default_rng(5)
+    return sorted({word for _ in range(60_000) for word in domain(random).split()})
+
+
+def row(random: np.random.Generator) -> str:
+    """One to seven words of the domain in any order: what a recogniser cannot guess, it must hear."""
+    figures = [*DIGITS, *LETTERS, "niner"]
+    said: list[str] = []
+    for _ in range(int(random.integers(1, 8))):
+        again = said and random.random() < 0.06
+        said.append(said[-1] if again else _pick(random, figures if random.random() < 0.25 else words()))
+    return " ".join(said)

@@ -184,7 +184,7 @@ def installed() -> list[str]:
 
 
 def texts(kind: str, split: str, random: np.random.Generator, folders: list[Path]) -> Iterator[str]:
-    """Texts without end: of the grammar (`domain`, `sentences`), or `transcripts`: those of the split train of
+    """Texts without end: of the grammar (`domain`, `rows`, `sentences`), or `transcripts`: those of the split train of
     `folders`, and the lines of those of them that are text files.
 
     Those of the grammar are split by their checksum. Long lines are cut into pieces of up to 12 words.
@@ -204,7 +204,7 @@ def texts(kind: str, split: str, random: np.random.Generator, folders: list[Path
             length = int(random.integers(5, 13))
             start = int(random.integers(0, max(1, len(words) - length + 1)))
             yield " ".join(words[start : start + length])
-    make = {"domain": grammar.domain, "sentences": grammar.sentence}[kind]
+    make = {"domain": grammar.domain, "rows": grammar.row, "sentences": grammar.sentence}[kind]
     while True:
         text = make(random)
         if grammar.held_out(text) == (split == "test"):
@@ -250,7 +250,7 @@ def main(argv: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m gnuradio.semcom.systems.deepsc_st.synthetic", description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--texts", choices=("domain", "sentences", "transcripts"), default="domain")
+    parser.add_argument("--texts", choices=("domain", "rows", "sentences", "transcripts"), default="domain")
     parser.add_argument("--from", dest="folders", type=Path, action="append", help="with a MANIFEST.tsv, or a text")
     parser.add_argument(
         "--voice", choices=tuple(VOICES), dest="voices", action="append", default=[],
