@@ -3,20 +3,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from itertools import count
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-from ..message import SAMPLE_RATE, Message
-from ..packets import PacketBlock
-from ..stage import Port
-from .originals import Original, originals
+from .file_source import FileSource
 
 
-class speech_source(PacketBlock):
+class speech_source(FileSource):
     """Sends recordings as messages, float32 [N] of 16 kHz mono.
 
     `input` is a file or a folder, empty for utterances that come with the module. What lasts above 20 s goes in several
@@ -25,46 +19,10 @@ class speech_source(PacketBlock):
     """
 
     kind = "speech"
-    dtype: type = np.float32
+    dtype = np.float32
 
-    def __init__(self, input: str = "", repeat: int = 1, interval_s: float = 0.0) -> None:
-        super().__init__(type(self).__name__, (), (Port("message", self.dtype),))
-        if repeat < 0:
-            raise ValueError(f"repeat must be a number of times, or 0 for ever, not {repeat}")
-        self.input, self.repeat = input, repeat
-        self.set_interval_s(interval_s)
-
-    def set_interval_s(self, interval_s: float) -> None:
-        """Change the least time between two messages, in seconds; stopping the flowgraph may take as long."""
-        if not 0 <= interval_s <= 60:
-            raise ValueError(f"interval_s must be 0 to 60 s, not {interval_s}")
-        self.interval_s = interval_s
-
-    def messages(self) -> Iterator[Message]:
-        """The messages of one round, each read when it is needed."""
-        from ..media.inputs import list_inputs
-        from ..media.messages import read_messages
+    def packaged(self) -> Path:
+        """Recordings of several voices."""
         from ..media.recordings import packaged_recordings
 
-        for item in list_inputs(self.input or packaged_recordings(), kind=self.kind):
-            yield from read_messages(item, self.kind)
-
-    def packets(self) -> Iterator[tuple[Any, ...]]:
-        """All rounds, numbered through, kept for the meter."""
-        source = self.gateway.unique_id()
-        originals.begin(source)
-        number = 0
-        for _ in range(self.repeat) if self.repeat else count():
-            for message in self.messages():
-                begun = time.monotonic()
-                yield self.packet(source, number, message)
-                number += 1
-                time.sleep(max(0.0, self.interval_s - (time.monotonic() - begun)))
-
-    def packet(self, source: int, number: int, message: Message) -> tuple[Any, ...]:
-        """One message with its meta, kept for the meter."""
-        data = np.ascontiguousarray(message.data)
-        name = str(message.meta.get("name", ""))
-        originals.keep(source, number, Original(name, data, self.kind, message.meta))
-        meta = {"id": number, "source": source, "name": name, "kind": self.kind, "shape": list(data.shape)}
-        return data, meta | ({"sample_rate": SAMPLE_RATE} if self.kind == "speech" else {})
+        return packaged_recordings()

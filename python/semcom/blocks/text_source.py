@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..message import Message, text_message
-from .speech_source import speech_source
+from .file_source import FileSource
 
 
-class text_source(speech_source):
+class text_source(FileSource):
     """Sends texts as messages, UTF-8, uint8 [n].
 
     `text` is one, or several in lines of their own; where it is empty, `input` is a file or a folder of .txt files, one
