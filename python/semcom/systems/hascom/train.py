@@ -211,6 +211,7 @@ def train_small(
     seed: int, learning_rate: float,
 ) -> None:  # fmt: skip
     """All stages of the small preset."""
+    torch.manual_seed(seed)
     values = style_stage(output, utterances, seed)
     styles = torch.from_numpy(values)
     jscc: StyleJscc | None = None
