@@ -38,7 +38,7 @@ def log_row(output: Path, row: dict[str, Any]) -> None:
 
 
 def half_cosine(share: float, least: float = 0.01) -> float:
-    """The learning rate's factor after a share of the time: half a cosine from 1 to `least`; 1 before, `least` after."""
+    """Factor of the learning rate after a share of the time: half a cosine from 1 to `least`; outside these."""
     return least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, share))))
 
 
