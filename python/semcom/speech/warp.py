@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Frames = NDArray[np.float32]
-WARP = (0.87, 1.13)
+WARP = (0.82, 1.22)
 
 
 def between(values: Frames, places: NDArray[np.float64], axis: int) -> Frames:
@@ -21,6 +21,6 @@ def between(values: Frames, places: NDArray[np.float64], axis: int) -> Frames:
 
 
 def warp_bands(frames: Frames, random: np.random.Generator) -> Frames:
-    """Bands of [N, bands] at 0.87 to 1.13 times their number, and up to one up or down."""
+    """Bands of [N, bands] at 0.82 to 1.22 times their number, and up to one up or down."""
     bands = frames.shape[1]
     return between(frames, np.arange(bands) * random.uniform(*WARP) + random.uniform(-1, 1), 1)
