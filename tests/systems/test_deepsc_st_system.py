@@ -53,6 +53,11 @@ def test_what_comes_out_is_text_in_the_alphabet(model: str) -> None:
         assert message.kind == "text" and concealed == 0 and normalise(text) == text
 
 
+def test_every_name_stands_for_an_installed_model(model: str) -> None:
+    assert model in SYSTEM.models()
+    assert set(SYSTEM.variants(model)) <= set(available("deepsc_st"))
+
+
 def test_silence_and_broken_bursts_are_legal(model: str) -> None:
     quiet = Message("speech", np.zeros(8000, np.float32), {})
     payload = SYSTEM.encode(quiet, Request(model=model))

@@ -36,6 +36,10 @@ class DeepScSt(System):
         trained = sorted(available(self.name), key=lambda name: (name != "open", name))
         return [*trained, *(name + GREEDY for name in trained)]
 
+    def variants(self, model: str) -> list[str]:
+        """The trained variant of a name."""
+        return [(model or self.models()[0]).removesuffix(GREEDY)]
+
     def check(self, request: Request) -> None:
         """Also refuses a quality, a limit in bits and an installation without models."""
         super().check(request)
@@ -71,7 +75,7 @@ class DeepScSt(System):
     def _codec(self, model: str, device: str) -> Codec:
         from .codec import codec
 
-        return codec((model or self.models()[0]).removesuffix(GREEDY), device)
+        return codec(self.variants(model)[0], device)
 
 
 SYSTEM = DeepScSt()
