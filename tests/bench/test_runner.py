@@ -21,7 +21,7 @@ from gnuradio.semcom.cli import main
 LONG = """
 seed: 1
 figure: {metric: bler}
-stop: {messages: 1500, errors: 0, cap: 0, clean: 0}
+stop: {messages: 4000, errors: 0, cap: 0, clean: 0}
 defaults: {kind: code, esn0_db: -1:2.5:0.5, mcs: qpsk-1/3}
 curves: [{label: long}]
 """

@@ -228,7 +228,12 @@ def test_the_shipped_sweeps_are_sound(tmp_path, folder, monkeypatch):
 
     monkeypatch.setenv("SEMCOM_DATA", str(tmp_path))
     (tmp_path / "kodak").symlink_to(folder)
-    names = {path.stem: read_sweep(path) for path in sorted((EXAMPLES / "sweeps").glob("*.yml"))}
+    names = {}
+    for path in sorted((EXAMPLES / "sweeps").glob("*.yml")):
+        try:
+            names[path.stem] = read_sweep(path)
+        except ValueError as error:
+            assert "pip install 'gr-semcom[" in str(error), error  # a recogniser that is not installed here
     assert {"ldpc", "polar", "ncsc_table1", "ncsc_figure2", "ncsc_cliff"} <= set(names)
     for sweep in names.values():
         assert sweep.title and sweep.metric and sweep.jobs

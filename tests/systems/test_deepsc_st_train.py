@@ -50,8 +50,11 @@ def test_training_learns_resumes_and_starts_from_weights(tmp_path: Path, monkeyp
     monkeypatch.setitem(network.SIZES, "small", tiny)
     train.train([data], output, time_budget_s=0.3)
     first = json.loads((output / "log.jsonl").read_text().splitlines()[-1])
-    train.train([data], output, time_budget_s=first["elapsed_s"] + 2.5, resume=True)
-    second = json.loads((output / "log.jsonl").read_text().splitlines()[-1])
+    for more_s in (2.5, 20.0):  # of wall time: a busy machine gets far fewer steps into it
+        train.train([data], output, time_budget_s=first["elapsed_s"] + more_s, resume=True)
+        second = json.loads((output / "log.jsonl").read_text().splitlines()[-1])
+        if second["loss"] < first["loss"]:
+            break
     assert second["step"] > first["step"] and second["elapsed_s"] >= first["elapsed_s"] + 2.5
     assert second["loss"] < first["loss"]
     assert set(second) >= {"tones_cer", "tones_cer_awgn_4_db", "final"}
