@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,9 +20,10 @@ def semcom(*arguments, **options):
 
 
 def started(*arguments, **options):
-    """A command that is to be interrupted."""
+    """A command that is to be interrupted; one started from a shell's background would ignore Ctrl-C."""
     silent = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*SEMCOM, *map(str, arguments)], **{**silent, **options})
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen([*SEMCOM, *map(str, arguments)], **{**silent, **heard, **options})
 
 
 def until(condition, seconds=150.0):
